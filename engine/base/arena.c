@@ -1,0 +1,174 @@
+/*
+ * Blocks in a list, the current one first. The first block is part of the
+ * arena's own allocation and survives a reset, so an arena that is reused for
+ * messages of ordinary size never calls the allocator.
+ */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+#define FIRST_BYTES 2048
+#define BLOCK_BYTES 4096
+#define ALIGN alignof(max_align_t)
+
+struct block {
+	struct block *next;
+	size_t size;
+};
+
+struct pb_arena {
+	char *at;  /* next free byte of the current block */
+	char *end; /* one past its last */
+	struct block *blocks; /* further blocks, newest first; not the first one */
+	size_t used, limit;
+	bool failed;
+	alignas(max_align_t) char first[FIRST_BYTES];
+};
+
+struct pb_arena *pb_arena_new(size_t limit_bytes)
+{
+	struct pb_arena *a = pb_alloc(sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->at = a->first;
+	a->end = a->first + FIRST_BYTES;
+	a->blocks = NULL;
+	a->used = 0;
+	a->limit = limit_bytes;
+	a->failed = false;
+	return a;
+}
+
+static void drop_blocks(struct pb_arena *a)
+{
+	while (a->blocks) {
+		struct block *b = a->blocks;
+
+		a->blocks = b->next;
+		pb_free(b);
+	}
+}
+
+void pb_arena_free(struct pb_arena **a)
+{
+	if (!*a)
+		return;
+	drop_blocks(*a);
+	pb_free(*a);
+	*a = NULL;
+}
+
+void pb_arena_reset(struct pb_arena *a)
+{
+	drop_blocks(a);
+	a->at = a->first;
+	a->end = a->first + FIRST_BYTES;
+	a->used = 0;
+	a->failed = false;
+}
+
+static char *fail(struct pb_arena *a)
+{
+	a->failed = true;
+	a->at = a->end;
+	return NULL;
+}
+
+/* A large request gets a block of its own size; the tail of the old block is
+ * given up, which for text of header size costs little. */
+static char *refill(struct pb_arena *a, size_t n)
+{
+	size_t size = n + ALIGN > BLOCK_BYTES ? n + ALIGN : BLOCK_BYTES;
+	struct block *b = pb_alloc(sizeof(*b) + size);
+
+	if (!b)
+		return fail(a);
+	b->next = a->blocks;
+	b->size = size;
+	a->blocks = b;
+	a->at = (char *)(b + 1);
+	a->end = a->at + size;
+	return a->at;
+}
+
+char *pb_arena_bytes(struct pb_arena *a, size_t n)
+{
+	char *p = a->at;
+
+	if (a->failed || n > a->limit - a->used)
+		return fail(a);
+	if ((size_t)(a->end - p) < n) {
+		p = refill(a, n);
+		if (!p)
+			return NULL;
+	}
+	a->at = p + n;
+	a->used += n;
+	return p;
+}
+
+void *pb_arena_alloc(struct pb_arena *a, size_t n)
+{
+	size_t pad = (size_t)(-(uintptr_t)a->at & (ALIGN - 1));
+	char *p;
+
+	if (a->failed || n > a->limit - a->used)
+		return fail(a);
+	if ((size_t)(a->end - a->at) < n + pad) {
+		p = refill(a, n + ALIGN);
+		if (!p)
+			return NULL;
+		pad = (size_t)(-(uintptr_t)p & (ALIGN - 1));
+	}
+	p = a->at + pad;
+	a->at = p + n;
+	a->used += n;
+	return memset(p, 0, n);
+}
+
+struct pb_str pb_arena_str(struct pb_arena *a, struct pb_str s)
+{
+	char *p;
+
+	if (!s.p)
+		return s;
+	p = pb_arena_bytes(a, s.n + 1);
+	if (!p)
+		return PB_STR_NULL;
+	memcpy(p, s.p, s.n);
+	p[s.n] = '\0';
+	return pb_str(p, s.n);
+}
+
+struct pb_str pb_arena_printf(struct pb_arena *a, const char *fmt, ...)
+{
+	va_list ap;
+	char *p;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	p = n < 0 ? NULL : pb_arena_bytes(a, (size_t)n + 1);
+	if (!p)
+		return PB_STR_NULL;
+	va_start(ap, fmt);
+	vsnprintf(p, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return pb_str(p, (size_t)n);
+}
+
+bool pb_arena_failed(const struct pb_arena *a)
+{
+	return a->failed;
+}
+
+size_t pb_arena_used(const struct pb_arena *a)
+{
+	return a->used;
+}

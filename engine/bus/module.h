@@ -1,0 +1,120 @@
+/*
+ * A module is one constant descriptor. It has immutable settings, a state on
+ * each loop, and shared state that it makes at start; nothing global.
+ *
+ * Modules speak to each other in messages only.
+ */
+#ifndef PB_BUS_MODULE_H
+#define PB_BUS_MODULE_H
+
+#include "bus/bus.h"
+#include "bus/opt.h"
+#include "loop/log.h"
+
+#define PB_MODULE_ABI 1
+
+struct pb_engine;
+struct pb_pool;
+
+/* ---- Status ----------------------------------------------------------------- */
+
+/** Filled on each loop in turn; the engine adds counts up and writes the line. */
+struct pb_status;
+/** Part 1, after name, type and format: ",k=v". Only the first loop's is kept. */
+void pb_status_head(struct pb_status *s, const char *key, struct pb_str value);
+/** Part 2: counters, summed over loops, in order of first mention. */
+void pb_status_count(struct pb_status *s, const char *key, int64_t n);
+/** Part 3: "id=a|b|c"; only when details are asked for. */
+void pb_status_item(struct pb_status *s, struct pb_str id, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+bool pb_status_details(const struct pb_status *s);
+
+/* ---- Commands ---------------------------------------------------------------- */
+
+/** A console command; ends with word == NULL. */
+struct pb_command {
+	const char *word;   /* "sniffer"; may be two words: "sip drop" */
+	const char *syntax; /* "sniffer [on|off] [filter REGEX]" */
+	const char *doc;
+	enum pb_place place; /* HERE, HOME or EACH */
+	/**
+	 * Called with engine.command; parameter `line` as typed. Set the return
+	 * value (lines end CR LF) and answer PB_HANDLED, or PB_PASS.
+	 */
+	pb_handle_fn fn;
+};
+
+/* ---- The descriptor ------------------------------------------------------------- */
+
+enum pb_reload { PB_RELOAD_OK, PB_RELOAD_RESTART };
+
+struct pb_module {
+	unsigned abi;	  /* PB_MODULE_ABI */
+	const char *name; /* internal name: status, debug, reload */
+	const char *doc;
+	const char *aliases; /* other file base names, comma list: "ysipchan" */
+	const char *conf; /* "ysipchan": reads ysipchan.conf; NULL: none */
+	const char *status_type;   /* "varchans"; NULL: no status line */
+	const char *status_format; /* "Status|Address|Peer" or NULL */
+	size_t settings_size, loop_state_size, shared_size;
+	const struct pb_opt *options;
+	const struct pb_handler *handlers; /* HOME ones run on the module's home loop */
+	const struct pb_command *commands;
+	struct pb_log_source *log;
+	bool home_script; /* home is a script loop (may hog its thread), else call loop 0 */
+	/**
+	 * Read what rows cannot say (free sections) into zeroed-then-defaulted
+	 * settings. Pure: files are read, nothing is started. Also run by `check`.
+	 * @return 0 or a negative errno; findings tell what and where.
+	 */
+	int (*read)(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f);
+	/**
+	 * Once, on the home loop, before loop_start: make the shared state, add
+	 * handlers made from settings. @return 0 or a negative errno: not loaded.
+	 */
+	int (*start)(struct pb_ctx *cx);
+	/** On every loop (script loops too). Ports are opened here. */
+	int (*loop_start)(struct pb_ctx *cx);
+	/** New settings are in cx->settings (old ones in `old`): on every loop ... */
+	void (*loop_reload)(struct pb_ctx *cx, const void *old);
+	/** ... and then once on the home loop. */
+	enum pb_reload (*reload)(struct pb_ctx *cx, const void *old);
+	/** At the end, on every loop, then `stop` on the home loop. */
+	void (*loop_stop)(struct pb_ctx *cx);
+	void (*stop)(struct pb_ctx *cx);
+	void (*status)(struct pb_ctx *cx, struct pb_status *s);
+};
+
+/** The one symbol a module exports. */
+#define PB_MODULE(ident)                                                                           \
+	extern const struct pb_module pb_module_descriptor;                                        \
+	const struct pb_module pb_module_descriptor
+
+/* ---- What a module asks of the engine ---------------------------------------------- */
+
+struct pb_engine *pb_engine_of(const struct pb_ctx *cx);
+struct pb_pool *pb_engine_pool(struct pb_engine *e);
+/** The module's home loop. */
+struct pb_loop *pb_engine_home(const struct pb_ctx *cx);
+/** The module's context on another loop (its state belongs to that loop). */
+struct pb_ctx *pb_engine_ctx(const struct pb_ctx *cx, struct pb_loop *l);
+/** Add a handler of this module, with its contexts and its name as track name. */
+int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struct pb_reg **out);
+/** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
+struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name);
+bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);
+/** Value of the main configuration (yate.conf), as of start. Any thread. */
+struct pb_str pb_engine_main(const struct pb_engine *e, struct pb_str section, struct pb_str key);
+/**
+ * Expand ${run parameters} in `text`.
+ */
+struct pb_str pb_engine_expand(const struct pb_engine *e, struct pb_str text, struct pb_arena *into);
+/** Settings stay valid while referenced; needed only across a hold. */
+const void *pb_settings_ref(const struct pb_ctx *cx);
+void pb_settings_unref(const struct pb_ctx *cx, const void *settings);
+/** Reload (absent name: everything) on the control thread; any thread. */
+void pb_engine_reload(struct pb_engine *e, struct pb_str module);
+/** End the process with this code after a clean stop; any thread. */
+void pb_engine_halt(struct pb_engine *e, int code);
+
+#endif

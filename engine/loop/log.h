@@ -1,0 +1,92 @@
+/*
+ * The log: lines with a facility, a level and a stable id.
+ *
+ * Each component has one source: its name (the facility that `debug NAME level
+ * N` addresses), its level, and a table of everything it can say. A line is
+ * `<sip:WARN> text [sip-004]`. Plain output lines (sniffer, echo) have no tag.
+ * Any thread may log; a line is written whole. Control characters in text from
+ * outside are escaped as \xHH, except that CR LF stays in output lines.
+ */
+#ifndef PB_LOOP_LOG_H
+#define PB_LOOP_LOG_H
+
+#include <stdatomic.h>
+
+#include "base/str.h"
+
+enum pb_level {
+	PB_FAIL = 0,
+	PB_TEST = 1,
+	PB_CRIT = 2,
+	PB_CONF = 3,
+	PB_STUB = 4,
+	PB_WARN = 5,
+	PB_MILD = 6,
+	PB_NOTE = 7,
+	PB_CALL = 8,
+	PB_INFO = 9,
+	PB_ALL = 10,
+};
+
+/** One thing that can be said. The id never changes once released. */
+struct pb_log_row {
+	const char *id;	 /* "sip-004" */
+	enum pb_level level;
+	const char *doc; /* what it means and what to do, one line */
+};
+
+struct pb_log_source {
+	const char *name;
+	_Atomic int level; /* -1: follows the global level */
+	const struct pb_log_row *rows; /* ends with id == NULL */
+	struct pb_log_source *next; /* registered sources, set by the log */
+};
+
+/** Static definition of a source. */
+#define PB_LOG_SOURCE(var, facility, table)                                                        \
+	struct pb_log_source var = { .name = facility, .level = -1, .rows = table }
+
+/** Make a source known to `debug` and `describe`. Once; any thread. */
+void pb_log_register(struct pb_log_source *src);
+struct pb_log_source *pb_log_find(struct pb_str name);
+struct pb_log_source *pb_log_next(const struct pb_log_source *after);
+
+/** Whether a line of that level would be written: for costly texts. */
+bool pb_log_wants(const struct pb_log_source *src, enum pb_level level);
+/** Say `row` (an element of src->rows). */
+void pb_log(struct pb_log_source *src, const struct pb_log_row *row, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/** A line whose level comes from outside (scripts, `debug` actions); no id. */
+void pb_log_at(struct pb_log_source *src, enum pb_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/** A plain output line; `text` is written as it is, a newline is added. */
+void pb_log_output(struct pb_str text);
+
+/** The global level: 3..10, others are clamped; start value 7. */
+void pb_log_set_level(int level);
+int pb_log_level(void);
+/** -1 follows the global level. */
+void pb_log_source_set_level(struct pb_log_source *src, int level);
+/**
+ * Write to `path` (appended, or truncated first), NULL: stderr. Called again it
+ * reopens, for rotation. @return 0 or -errno: the old sink stays.
+ */
+int pb_log_open(const char *path, bool truncate);
+/** Time stamps: 'n' none, 't' since start, 'e' epoch, 'f'/'z' compact, 'F'/'Z' separated (GMT/local). */
+void pb_log_set_stamp(char style);
+
+/**
+ * A listener gets each line (without newline) on the thread that logs; it must
+ * be quick and must not log: the console copies and posts to its loop.
+ * `level` is -1 for output lines.
+ */
+struct pb_log_tap {
+	void (*fn)(void *arg, int level, struct pb_str line);
+	void *arg;
+	struct pb_log_tap *next;
+};
+void pb_log_tap_add(struct pb_log_tap *t);
+/** After it returns, `fn` runs on no thread. */
+void pb_log_tap_remove(struct pb_log_tap *t);
+
+#endif
