@@ -22,8 +22,9 @@ enum sip_dialog_state {
 
 /** What a dialog learns of its peer; one of these per fork. */
 struct sip_remote {
-	char *block; /* owns tag and routes */
-	struct pb_str tag;
+	char *block; /* owns the next three */
+	struct pb_str to;     /* value of To in our requests: URI and tag */
+	struct pb_str tag;    /* views `to`; absent: none (yet) */
 	struct pb_str routes; /* Route values in order, comma-separated; empty: none */
 	char *target_block;
 	struct pb_str target; /* remote target URI */
@@ -39,10 +40,12 @@ struct sip_dialog_id {
 struct sip_dialog_core {
 	enum sip_dialog_state state;
 	bool uac; /* we sent the request that made it */
-	char *block; /* owns the five slices */
-	struct pb_str call_id, local_tag;
-	struct pb_str local_uri;  /* name-addr of From/To without tag */
-	struct pb_str remote_uri; /* the same of the peer */
+	char *block; /* owns the slices */
+	struct pb_str call_id;
+	struct pb_str from;	  /* value of From in our requests: local_uri and tag */
+	struct pb_str local_uri;  /* name-addr, views `from` */
+	struct pb_str local_tag;  /* views `from` */
+	struct pb_str remote_uri; /* name-addr of the peer */
 	struct pb_str contact;	  /* our Contact value; empty: none */
 	uint32_t local_cseq;	  /* last number sent */
 	struct sip_remote remote;
@@ -50,8 +53,8 @@ struct sip_dialog_core {
 
 struct sip_dialog_uac {
 	struct pb_str call_id, local_tag; /* of our making (id.h) */
-	struct pb_str local_uri;  /* `"A" <sip:a@b>`: From without its tag */
-	struct pb_str remote_uri; /* To */
+	struct pb_str local_uri;  /* `"A" <sip:a@b>`: From without its tag, in <> */
+	struct pb_str remote_uri; /* To, likewise */
 	struct pb_str target;	  /* first Request-URI */
 	struct pb_str routes;	  /* preloaded Route values; absent: none */
 	struct pb_str contact;
@@ -71,12 +74,18 @@ int sip_dialog_init_uas(struct sip_dialog_core *d, const struct sip_msg *req,
 /** Zeroed is valid. */
 void sip_dialog_fini(struct sip_dialog_core *d);
 
-/** Fill `r` from a response with a To tag (sections 12.1.2, 13.2.2.4). */
-int sip_remote_init(struct sip_remote *r, const struct sip_msg *resp, const struct sip_core *core);
+/**
+ * Make `d`'s peer the one that a response names (sections 12.1.2, 13.2.2.4):
+ * tag, route set, target. What the response does not say of the target stays.
+ *
+ * @return 0, or -ENOMEM: as before.
+ */
+int sip_dialog_learn(struct sip_dialog_core *d, const struct sip_msg *resp,
+		     const struct sip_core *core);
 void sip_remote_fini(struct sip_remote *r);
 
-/** Hash of the dialog's id without the remote tag: one hash finds all forks. */
-uint64_t sip_dialog_hash(struct pb_str call_id, struct pb_str local_tag);
+/** By our tag alone, which is ours to make unique. */
+uint64_t sip_dialog_hash(struct pb_str local_tag);
 /** Full matching, Call-ID and both tags (section 12.2.2). */
 bool sip_dialog_matches(const struct sip_dialog_core *d, const struct sip_dialog_id *id);
 

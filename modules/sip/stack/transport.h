@@ -13,11 +13,10 @@
 #ifndef SIP_STACK_TRANSPORT_H
 #define SIP_STACK_TRANSPORT_H
 
-#include "loop/addr.h"
-#include "loop/loop.h"
 #include "sip/stack/build.h"
 #include "sip/stack/check.h"
 #include "sip/stack/id.h"
+#include "sip/stack/net.h"
 
 enum sip_counter {
 #define SIP_COUNTER(id, doc) SIP_N_##id,
@@ -26,7 +25,7 @@ enum sip_counter {
 	SIP_COUNTERS
 };
 
-/** Lower-case name ("server_new") and line of help. */
+/** Name as in counter.def ("SERVER_NEW") and line of help. */
 const char *sip_counter_name(enum sip_counter c);
 const char *sip_counter_doc(enum sip_counter c);
 
@@ -36,35 +35,12 @@ enum {
 	SIP_DATAGRAM_MIN = 16, /* shorter ones are no message */
 };
 
-/** Where a message came from or goes to. A value: a closed listener only makes sends fail. */
-struct sip_path {
-	struct pb_addr peer;
-	uint16_t listener; /* its number */
-	/* The next hop is a flow's: later. */
-};
-
 /** A message that came in; everything valid during the call only. */
 struct sip_arrival {
 	const struct sip_msg *msg;
 	const struct sip_core *core;
 	struct sip_path path;
 };
-
-/* ---- The net -------------------------------------------------------------- */
-
-struct sip_net;
-
-/** @param loops  How many call loops there are. @return 0 or -ENOMEM. */
-int sip_net_new(unsigned loops, struct sip_net **out);
-/** After all loops have ended. */
-void sip_net_free(struct sip_net **n);
-unsigned sip_net_loops(const struct sip_net *n);
-
-/**
- * Which loop owns a message: a response by our branch; a request by our To tag,
- * else INVITE, CANCEL and ACK by keyed hash of Call-ID; -1: any.
- */
-int sip_owner(const struct sip_msg *m, const struct sip_core *core, unsigned loops);
 
 /* ---- One loop's transport --------------------------------------------------- */
 
@@ -118,9 +94,6 @@ const struct pb_addr *sip_listener_local(const struct sip_transport *t, unsigned
  */
 int sip_path_choose(struct sip_transport *t, const struct pb_addr *peer, struct sip_path *out);
 
-/** Longest host of sip_path_local, port apart. */
-#define SIP_HOST_MAX 256
-
 struct sip_local {
 	struct pb_str host; /* without brackets; views the listener or `text` */
 	uint16_t port;
@@ -147,6 +120,9 @@ int sip_path_send(struct sip_transport *t, const struct sip_path *path, struct p
  */
 void sip_reply_begin(struct sip_transport *t, const struct sip_arrival *in, unsigned code,
 		     struct pb_str reason, struct sip_build **b);
+/** The same with a tag of the caller's choice. */
+void sip_reply_begin_tagged(struct sip_transport *t, const struct sip_arrival *in, unsigned code,
+			    struct pb_str reason, struct pb_str tag, struct sip_build **b);
 /** @return 0, -EMSGSIZE (over twice the request: not sent), or what the build says. */
 int sip_reply_send(struct sip_transport *t, struct pb_str type, struct pb_str body);
 /** Both, without further headers; 503 gets a random Retry-After of 5 to 15 s. */
