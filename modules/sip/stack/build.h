@@ -4,7 +4,8 @@
  * A message is begun (request, response, ACK, CANCEL), given headers, and ended
  * with its body, which writes Content-Type and Content-Length. No value from
  * outside can become a line of its own: CR, LF or NUL in any argument makes the
- * build fail. Long-hand header names are written.
+ * build fail. What is copied from a message that was read is unfolded on the
+ * way. Long-hand header names are written.
  */
 #ifndef SIP_STACK_BUILD_H
 #define SIP_STACK_BUILD_H
@@ -79,7 +80,7 @@ struct sip_addr_args {
 /** `"display" <uri>;tag=...;params` */
 void sip_build_addr(struct sip_build *b, enum sip_hdr_id id, const struct sip_addr_args *a);
 
-/** `name="text"` with the quotes and backslashes escaped, for value texts. */
+/** Append `text` in quotes, quotes and backslashes in it escaped. */
 void sip_quote(struct pb_text *out, struct pb_str text);
 
 /**

@@ -17,7 +17,6 @@ enum {
 	SIP_MSG_LIMIT = 65535,     /* bytes of a message; offsets have 16 bits */
 	SIP_HDRS_LIMIT = 200,      /* header rows of a message */
 	SIP_HDR_LIMIT = 8192,      /* bytes of one header, name to line end, folds included */
-	SIP_URI_LIMIT = 8192,      /* bytes of a Request-URI */
 	SIP_KEEPALIVE_LIMIT = 64,  /* bytes of empty lines before a start line */
 };
 
@@ -51,6 +50,7 @@ struct sip_msg {
 
 	/* The first thing wrong with it (SIP_PARSE_BAD), else bad_why is NULL. */
 	const char *bad_why; /* "Invalid Content-Length": fit for a reason phrase */
+	unsigned bad_code;   /* 400, or 513 for a limit of ours */
 	size_t bad_at;       /* offset in the input */
 
 	uint8_t first[SIP_HDR_COUNT]; /* first row of each id, plus one; 0 for none */
