@@ -19,7 +19,11 @@
 #include "bus/conf.h"
 
 #define FIRST_PARAMS 24
+#ifdef __SANITIZE_ADDRESS__
+#define CACHE_MAX 0 /* let the sanitizer see every use after free */
+#else
 #define CACHE_MAX 64
+#endif
 #define TRACK_BYTES 160
 
 static _Thread_local struct pb_msg *cache;

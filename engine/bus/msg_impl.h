@@ -36,6 +36,7 @@ enum pbi_walk_state { PBI_IDLE, PBI_WALKING, PBI_PARKED };
 struct pbi_walk {
 	enum pbi_walk_state state;
 	bool handled, cancelled;
+	bool hold_refused; /* no memory for a slot */
 	struct pbi_bus_loop *on;
 	struct pbi_table_ref *table;
 	const struct pbi_list *list;
@@ -59,6 +60,8 @@ struct pb_msg {
 	struct pb_msg *next; /* in a queue, or in the cache of free ones */
 };
 
+/** `by`'s content in place of m's; what the walk relies on stays. */
+void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by);
 /** Append "name:priority" to parameter `param`. */
 void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority);
 
