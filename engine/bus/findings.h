@@ -23,6 +23,20 @@ struct pb_finding {
 	const char *id; /* "conf-004": stable */
 };
 
+/** What can be found, by the rows of findings.def: PB_FINDING_UNREADABLE ... */
+enum pb_finding_id {
+#define FINDING(name, ident, text) PB_FINDING_##name,
+#include "bus/findings.def"
+#undef FINDING
+	PB_FINDING_COUNT
+};
+
+struct pb_finding_row {
+	const char *id, *doc;
+};
+/** Stable id and one line of help; for `describe` and the manual. */
+const struct pb_finding_row *pb_finding_row(enum pb_finding_id id);
+
 struct pb_findings;
 
 struct pb_findings *pb_findings_new(void);
