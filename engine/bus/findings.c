@@ -75,7 +75,6 @@ void pb_findings_add(struct pb_findings *f, struct pb_pos at, enum pb_severity s
 		     const char *fmt, ...)
 {
 	struct pb_finding *row;
-	struct pb_text t;
 	va_list ap;
 	char buf[2048];
 	int n;
@@ -89,11 +88,13 @@ void pb_findings_add(struct pb_findings *f, struct pb_pos at, enum pb_severity s
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	pb_text_init_buf(&t, buf, sizeof(buf));
-	t.n = n < 0 ? 0 : (size_t)n < sizeof(buf) ? (size_t)n : sizeof(buf) - 1;
+	if (n < 0)
+		n = 0;
+	if ((size_t)n >= sizeof(buf)) /* cut short: the place matters more */
+		n = sizeof(buf) - 1;
 	*row = (struct pb_finding){ .line = at.line, .col = at.col, .severity = sev, .id = id };
 	row->file = pb_arena_str(f->arena, pb_str_z(at.file));
-	row->text = pb_arena_str(f->arena, pb_text_str(&t));
+	row->text = pb_arena_str(f->arena, pb_str(buf, (size_t)n));
 	if (!pb_arena_failed(f->arena))
 		f->count++;
 }

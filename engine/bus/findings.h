@@ -36,6 +36,8 @@ struct pb_finding_row {
 };
 /** Stable id and one line of help; for `describe` and the manual. */
 const struct pb_finding_row *pb_finding_row(enum pb_finding_id id);
+/** The id of a row for pb_findings_add: PB_FIND(UNREADABLE). */
+#define PB_FIND(name) (pb_finding_row(PB_FINDING_##name)->id)
 
 struct pb_findings;
 
