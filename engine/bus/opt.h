@@ -35,10 +35,15 @@ struct pb_opt {
 	const char *unit; /* "ms", "s", "bytes" */
 	unsigned flags;
 	const char *doc; /* one line */
-	const char *section; /* NULL: "general"; "*": every section that no row names */
+	/**
+	 * NULL: "general"; "*": every section that no row names; "listener *":
+	 * every section "listener NAME". Rows of a pattern describe an object of
+	 * its own: `at` is an offset in that one.
+	 */
+	const char *section;
 };
 
-/** Fill `settings` with the defaults of every row. */
+/** Fill `settings` with the defaults of every row whose section is no pattern. */
 void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena *a);
 /**
  * Read each row's value from `c`. Wrong types and ranges are findings and get
@@ -47,7 +52,10 @@ void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena 
  */
 int pb_opt_read(const struct pb_opt *rows, const struct pb_conf *c, void *settings,
 		struct pb_arena *a, struct pb_findings *f);
-/** One section by the rows whose .section is `as` ("*", "listener *" ...). */
+/**
+ * One section by the rows whose .section is `as` ("*", "listener *" ...): their
+ * defaults first, then what is there. Same results.
+ */
 int pb_opt_read_section(const struct pb_opt *rows, const char *as, const struct pb_conf_section *s,
 			void *settings, struct pb_arena *a, struct pb_findings *f);
 
