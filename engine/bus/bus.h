@@ -52,6 +52,8 @@ struct pb_ctx {
 };
 
 typedef enum pb_verdict (*pb_handle_fn)(struct pb_msg *m, struct pb_ctx *cx);
+/** What the loops' copies of a message (NULL: lost) give for the message itself. */
+typedef void (*pb_merge_fn)(struct pb_msg *m, struct pb_msg *const *parts, unsigned n, void *arg);
 
 /** A row of a module's table of handlers; ends with message == NULL. */
 struct pb_handler {
@@ -67,8 +69,7 @@ struct pb_handler {
 	unsigned hold_ms;    /* limit of one hold; 0: the bus's (10 s) */
 	unsigned parked_max; /* parked at once and loop; 0: the bus's */
 	bool refuse_when_full; /* at the cap: end unhandled with error=congestion; else pass by */
-	/** PB_EACH: what the loops' copies (NULL: lost) give; else return values are appended. */
-	void (*merge)(struct pb_msg *m, struct pb_msg *const *parts, unsigned n);
+	pb_merge_fn merge; /* PB_EACH; NULL: return values are appended */
 };
 
 /* ---- Handlers made at run time -------------------------------------------- */
@@ -90,8 +91,7 @@ struct pb_handler_args {
 	void *arg;
 	/** Per-loop contexts of a module, index by loop; NULL: made from `arg`. */
 	struct pb_ctx *contexts;
-	/** PB_EACH: what the loops' copies (NULL: lost) give; else return values are appended. */
-	void (*merge)(struct pb_msg *m, struct pb_msg *const *parts, unsigned n);
+	pb_merge_fn merge; /* PB_EACH; with `arg` */
 };
 
 struct pb_reg; /* a registered handler */

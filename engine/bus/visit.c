@@ -165,7 +165,7 @@ static void gather_merge(struct pbi_gather *g, struct pb_msg *m)
 	struct pb_text t;
 
 	if (g->reg->h.merge) {
-		g->reg->h.merge(m, g->parts, g->count);
+		g->reg->h.merge(m, g->parts, g->count, g->reg->h.arg);
 		return;
 	}
 	pb_text_init(&t, PB_MSG_LIMIT_BYTES);
