@@ -90,8 +90,6 @@ void pb_sim_set_link(struct pb_sim *s, const struct pb_sim_link *link);
  * @return true when done.
  */
 bool pb_sim_run(struct pb_sim *s, uint64_t limit_ms, bool (*done)(void *arg), void *arg);
-/** Call `fn` as if on loop `l` (pb_loop_current() == l), now. */
-void pb_sim_call(struct pb_sim *s, struct pb_loop *l, void (*fn)(void *), void *arg);
 uint64_t pb_sim_now_us(const struct pb_sim *s);
 /**
  * Told of every datagram put on the wire, before loss is decided; `what` is
