@@ -10,7 +10,7 @@
 
 #include "loop/process.h"
 
-static const char *const *argv;
+static const char *const *command;
 static int fds[5], result, status;
 static struct pb_process *child;
 static int stop_with; /* signal to send after the start */
@@ -26,7 +26,7 @@ static void ended(void *arg, int st)
 
 static void begin(void *arg)
 {
-	struct pb_process_args args = { .argv = argv, .ended = ended, .arg = &status };
+	struct pb_process_args args = { .argv = command, .ended = ended, .arg = &status };
 
 	memcpy(args.fd, fds, sizeof(fds));
 	result = pb_process_start(scene_loop, &args, &child);
@@ -40,7 +40,7 @@ static void begin(void *arg)
 		pb_process_signal(child, stop_with);
 }
 
-/** Run argv with its output on a pipe. @return the output. */
+/** Run a command with its output on a pipe. @return the output. */
 static struct pb_str run(const char *const *av)
 {
 	static char out[4000];
@@ -48,7 +48,7 @@ static struct pb_str run(const char *const *av)
 	int p[2];
 
 	CU_ASSERT_EQUAL(pipe2(p, O_CLOEXEC), 0);
-	argv = av;
+	command = av;
 	fds[0] = fds[2] = fds[3] = fds[4] = -1;
 	fds[1] = p[1];
 	scene_run(begin, NULL);
@@ -111,7 +111,7 @@ static void crossing(void)
 	CU_ASSERT_EQUAL(write(p[1], "third", 5) + write(q[1], "four", 4), 9);
 	close(p[1]);
 	close(q[1]);
-	argv = av;
+	command = av;
 	fds[0] = fds[2] = -1;
 	fds[1] = o[1];
 	fds[3] = p[0];
@@ -128,7 +128,7 @@ static void crossing(void)
 /** INT and QUIT are ignored, the rest is default, nothing is blocked. */
 static void signals(void)
 {
-	const char *av[] = { "/bin/grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status", NULL };
+	const char *av[] = { "/bin/sed", "-n", "/^Sig[BIC]/p", "/proc/self/status", NULL };
 	sigset_t some, old;
 
 	sigemptyset(&some);
@@ -170,7 +170,7 @@ static void forgotten(void)
 	char c;
 
 	CU_ASSERT_EQUAL(pipe2(p, O_CLOEXEC), 0);
-	argv = av;
+	command = av;
 	for (int i = 0; i < 5; i++)
 		fds[i] = -1;
 	fds[1] = p[1];

@@ -46,7 +46,6 @@ static void closed(void *arg, int err)
 	pb_text_addf(&e->log, "closed %s", err ? strerrorname_np(-err) : "0");
 	if (e->on_closed)
 		e->on_closed(e, err);
-	e->s = NULL;
 }
 
 static void drained(void *arg)
@@ -436,7 +435,7 @@ static void refused_for_want(struct end *e, int err)
 	struct pb_addr to = *pb_listener_local(listener);
 
 	setrlimit(RLIMIT_NOFILE, &limit);
-	pb_text_addf(&e->log, " then ");
+	PB_SAME(pb_text_str(&e->log), "closed 0");
 	e->on_closed = over;
 	e->on_drained = say_hello;
 	e->log.n = 0;
