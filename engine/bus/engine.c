@@ -28,6 +28,30 @@ const struct pb_log_row pbi_engine_rows[] = {
 
 PB_LOG_SOURCE(pbi_engine_log, "engine", pbi_engine_rows);
 
+const struct pb_opt pbi_cfg_rows[] = {
+	{ PB_OPT_INT, "calls", offsetof(struct pbi_cfg, calls), .def = 0, .lo = 0, .hi = 48, .section = "loops",
+	  .doc = "Loops that own calls, a thread each; 0: one a core." },
+	{ PB_OPT_INT, "scripts", offsetof(struct pbi_cfg, scripts), .def = 1, .lo = 1, .hi = 15, .section = "loops",
+	  .doc = "Loops on which scripts run; they own no calls." },
+	{ PB_OPT_INT, "hold", offsetof(struct pbi_cfg, hold_ms), .def = 10000, .lo = 1, .hi = 3600000, .unit = "ms",
+	  .section = "limits", .doc = "How long one handler may hold a message." },
+	{ PB_OPT_INT, "message", offsetof(struct pbi_cfg, message_ms), .def = 60000, .lo = 1, .hi = 3600000,
+	  .unit = "ms", .section = "limits", .doc = "How long a message may be held in all." },
+	{ PB_OPT_INT, "parked", offsetof(struct pbi_cfg, parked), .def = 10000, .lo = 1, .hi = 1000000,
+	  .section = "limits", .doc = "Messages that one handler may hold at once on a loop." },
+	{ PB_OPT_STR, "socket", offsetof(struct pbi_cfg, console_socket), .defs = "", .section = "console",
+	  .doc = "Unix socket of the console; empty: none." },
+	{ PB_OPT_STR, "file", offsetof(struct pbi_cfg, log_file), .defs = "", .section = "log",
+	  .doc = "Log file; empty: standard error." },
+	{ PB_OPT_INT, "level", offsetof(struct pbi_cfg, log_level), .def = 7, .lo = 3, .hi = 10, .section = "log",
+	  .doc = "Lines up to this level are written." },
+	{ PB_OPT_STR, "stamp", offsetof(struct pbi_cfg, log_stamp), .defs = "Z", .section = "log",
+	  .doc = "Time stamps: n none, t since start, e epoch, f/z compact, F/Z separated (GMT/local)." },
+	{ PB_OPT_BOOL, "required", 0, .section = "modules.*",
+	  .doc = "The engine does not start without this module." },
+	{ PB_OPT_END },
+};
+
 /* ---- Run parameters ------------------------------------------------------------- */
 
 #define PARAMS_MAX 128
@@ -114,7 +138,7 @@ static void late_params(struct pb_engine *e)
 		node = pb_str_trim(pb_engine_main(e, PB_STR("general"), PB_STR("nodename")));
 	set_param(e, "nodename", node.n ? node : host_name(e));
 	set_param(e, "runid", pb_arena_printf(e->arena, "%llu", (unsigned long long)(e->started_us / 1000000)));
-	set_param(e, "consolesocket", pb_cfg_get_str(e->cfg, PB_STR("console.socket")));
+	set_param(e, "consolesocket", e->set.console_socket);
 	for (size_t i = 0; s && i < s->count; i++) {
 		struct pb_str v = pb_engine_expand(e, s->entries[i].value, e->arena);
 
@@ -136,7 +160,7 @@ static int read_main(struct pb_engine *e, struct pb_findings *f)
 	err = pb_conf_load(path.p, &env, true, f, &e->main);
 	if (!err)
 		err = pb_cfg_load(cfg.p, f, &e->cfg);
-	return err;
+	return err ? err : pb_cfg_read(e->cfg, pbi_cfg_rows, &e->set, e->arena, f);
 }
 
 static unsigned cores(void)
@@ -146,28 +170,19 @@ static unsigned cores(void)
 	return n < 1 ? 1 : n > PB_LOOPS_MAX - 8 ? PB_LOOPS_MAX - 8 : (unsigned)n;
 }
 
-static unsigned milliseconds(struct pb_engine *e, struct pb_str name)
-{
-	int64_t ms = pb_cfg_get_int(e->cfg, name);
-
-	return ms > 0 && ms < UINT32_MAX ? (unsigned)ms : 0;
-}
-
 static int make_loops(struct pb_engine *e)
 {
-	int64_t calls = pb_cfg_get_int(e->cfg, PB_STR("loops.calls"));
-	int64_t scripts = pb_cfg_get_int(e->cfg, PB_STR("loops.scripts"));
 	struct pb_loops_args la = {
-		.calls = e->args.calls ? e->args.calls : calls > 0 ? (unsigned)calls : cores(),
-		.scripts = e->args.scripts ? e->args.scripts : scripts > 0 ? (unsigned)scripts : 1,
+		.calls = e->args.calls ? e->args.calls : e->set.calls ? (unsigned)e->set.calls : cores(),
+		.scripts = e->args.scripts ? e->args.scripts : (unsigned)e->set.scripts,
 		.world = e->world,
 		.name = "patchbay",
 	};
 	struct pb_str track = pb_engine_main(e, PB_STR("general"), PB_STR("trackparam"));
 	struct pb_bus_args ba = {
-		.hold_ms = milliseconds(e, PB_STR("limits.hold")),
-		.message_ms = milliseconds(e, PB_STR("limits.message")),
-		.parked_max = (unsigned)pb_cfg_get_int(e->cfg, PB_STR("limits.parked")),
+		.hold_ms = (unsigned)e->set.hold_ms,
+		.message_ms = (unsigned)e->set.message_ms,
+		.parked_max = (unsigned)e->set.parked,
 	};
 	int err = pb_loops_new(&la, &e->loops);
 
@@ -184,9 +199,15 @@ static int make_loops(struct pb_engine *e)
 
 static bool is_required(struct pb_engine *e, const struct pb_module *d)
 {
-	struct pb_str name = pb_arena_printf(e->arena, "modules.%s.required", d->name);
+	for (size_t i = 0; i < pb_cfg_members(e->cfg, "modules"); i++) {
+		bool required = false;
 
-	return name.p && pb_cfg_get_bool(e->cfg, name);
+		if (!pb_str_eq(pb_cfg_member_name(e->cfg, "modules", i), pb_str_z(d->name)))
+			continue;
+		return !pb_cfg_read_member(e->cfg, "modules", i, pbi_cfg_rows, &required, e->arena, NULL) &&
+		       required;
+	}
+	return false;
 }
 
 static int read_modules(struct pb_engine *e, struct pb_findings *f)
@@ -564,4 +585,19 @@ struct pb_loops *pb_engine_loops(struct pb_engine *e)
 unsigned pb_engine_module_count(const struct pb_engine *e)
 {
 	return e->module_count;
+}
+
+struct pb_str pb_engine_log_file(const struct pb_engine *e)
+{
+	return e->set.log_file;
+}
+
+int pb_engine_log_level(const struct pb_engine *e)
+{
+	return (int)e->set.log_level;
+}
+
+char pb_engine_log_stamp(const struct pb_engine *e)
+{
+	return e->set.log_stamp.n ? e->set.log_stamp.p[0] : 'Z';
 }

@@ -67,6 +67,11 @@ int pb_engine_control_fd(const struct pb_engine *e);
 /** The next request; PB_REQUEST_NONE when there is none. */
 struct pb_control pb_engine_next_request(struct pb_engine *e);
 
+/** From engine.cfg's group "log", for the program: file may be empty. */
+struct pb_str pb_engine_log_file(const struct pb_engine *e);
+int pb_engine_log_level(const struct pb_engine *e);
+char pb_engine_log_stamp(const struct pb_engine *e);
+
 /** How many modules were loaded, for the closing line of `check`. */
 unsigned pb_engine_module_count(const struct pb_engine *e);
 

@@ -42,6 +42,16 @@ struct run_param {
 	struct pb_str name, value;
 };
 
+/* What engine.cfg says, by pbi_cfg_rows. */
+struct pbi_cfg {
+	int64_t calls, scripts; /* loops */
+	int64_t hold_ms, message_ms, parked;
+	struct pb_str console_socket;
+	struct pb_str log_file;
+	int64_t log_level;
+	struct pb_str log_stamp;
+};
+
 struct pb_engine {
 	struct pb_engine_args args;
 	struct pb_arena *arena; /* what lives as long as the process */
@@ -51,6 +61,7 @@ struct pb_engine {
 	struct pb_pool *pool;
 	struct pb_conf *main;
 	struct pb_cfg *cfg;
+	struct pbi_cfg set; /* engine.cfg */
 	struct pbi_module *modules[PBI_MODULES_MAX];
 	unsigned module_count;
 	struct run_param *params;
@@ -67,6 +78,7 @@ struct pb_engine {
 };
 
 extern struct pb_log_source pbi_engine_log;
+extern const struct pb_opt pbi_cfg_rows[];
 enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADED, PBI_ENG_RELOAD_REFUSED,
        PBI_ENG_READY, PBI_ENG_STOPPING, PBI_ENG_CONF };
 extern const struct pb_log_row pbi_engine_rows[];
