@@ -345,6 +345,17 @@ void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena 
 	}
 }
 
+void pb_opt_section_defaults(const struct pb_opt *rows, const char *as, void *settings,
+			     struct pb_arena *a)
+{
+	struct job j = { .rows = rows, .settings = settings, .a = a };
+
+	for (const struct pb_opt *r = rows; r->type != PB_OPT_END; r++) {
+		if (is_stored(r) && !strcmp(section_of(r), as))
+			put_default(&j, r);
+	}
+}
+
 int pb_opt_read(const struct pb_opt *rows, const struct pb_conf *c, void *settings,
 		struct pb_arena *a, struct pb_findings *f)
 {
@@ -369,10 +380,7 @@ int pb_opt_read_section(const struct pb_opt *rows, const char *as, const struct 
 {
 	struct job j = { .rows = rows, .settings = settings, .a = a, .f = f };
 
-	for (const struct pb_opt *r = rows; r->type != PB_OPT_END; r++) {
-		if (is_stored(r) && !strcmp(section_of(r), as))
-			put_default(&j, r);
-	}
+	pb_opt_section_defaults(rows, as, settings, a);
 	read_entries(&j, as, s);
 	return job_result(&j);
 }

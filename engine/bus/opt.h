@@ -45,6 +45,9 @@ struct pb_opt {
 
 /** Fill `settings` with the defaults of every row whose section is no pattern. */
 void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena *a);
+/** The same of the rows whose .section is `as`, which may be a pattern. */
+void pb_opt_section_defaults(const struct pb_opt *rows, const char *as, void *settings,
+			     struct pb_arena *a);
 /**
  * Read each row's value from `c`. Wrong types and ranges are findings and get
  * the documented replacement; unknown keys of described sections are warnings
