@@ -378,7 +378,8 @@ static void randomness(void)
 static struct {
 	struct pb_job jobs[JOBS];
 	struct pb_loop *home;
-	unsigned ran, done, wrong;
+	unsigned ran, done;
+	_Atomic unsigned wrong;
 	sem_t all;
 } pool;
 

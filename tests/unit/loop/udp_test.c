@@ -81,7 +81,8 @@ static struct {
 	struct pb_udp_args args[2];
 	struct pb_udp *socks[2]; /* 0 sends, 1 receives and answers */
 	int err[2];
-	unsigned got, answered, expect, truncated, wrong;
+	unsigned got, answered, expect, truncated;
+	_Atomic unsigned wrong; /* both loops find fault */
 	bool close_at_first;
 	struct pb_udp_stats stats;
 	sem_t end;
