@@ -30,7 +30,7 @@ struct pbi_wire {
 	struct pbi_rng fate;
 	struct pbi_packet **heap; /* under way, the next to arrive first */
 	size_t count, size;
-	uint64_t number; /* of packets so far: the earlier first at equal times */
+	uint64_t number;       /* of packets so far: the earlier first at equal times */
 	struct pb_map sockets; /* by local address and port */
 	uint16_t next_port;
 	void (*tap)(void *arg, uint64_t now_us, const char *what, const struct pb_addr *from,

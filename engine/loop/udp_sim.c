@@ -13,18 +13,18 @@
 /* What an IPv4 datagram can carry. */
 #define PACKET_MAX 65507
 /* Of one inbox in one turn, as in the real world. */
-#define INPUT_MAX 128
+#define INPUT_MAX  128
 #define FIRST_PORT 40000
 
 struct sim_udp {
 	struct pb_udp base; /* first */
 	struct pbi_sim_loop *side;
 	struct pb_map_node found; /* in pbi_wire.sockets */
-	struct pb_list node; /* on pbi_sim_loop.sockets */
+	struct pb_list node;      /* on pbi_sim_loop.sockets */
 };
 
 struct pbi_packet {
-	struct pb_list node; /* in an inbox */
+	struct pb_list node;    /* in an inbox */
 	struct sim_udp *socket; /* then: whose */
 	uint64_t due_us, number;
 	struct pb_addr from, to;
@@ -269,11 +269,9 @@ static void put(struct pb_sim *s, const struct pb_addr *from, const struct pb_ad
 		tell(s, "lost", from, to, bytes);
 		return;
 	}
-	*p = (struct pbi_packet){ .due_us = due_us,
-				  .number = s->wire.number++,
-				  .from = *from,
-				  .to = *to,
-				  .n = bytes.n };
+	*p = (struct pbi_packet){
+		.due_us = due_us, .number = s->wire.number++, .from = *from, .to = *to, .n = bytes.n
+	};
 	if (bytes.n)
 		memcpy(p->bytes, bytes.p, bytes.n);
 	if (heap_push(&s->wire, p) < 0) {
@@ -313,7 +311,8 @@ int pbi_sim_udp_source(struct pb_loop *l, const struct pb_addr *to, struct pb_ad
 	return 0;
 }
 
-/* ---- Open, close ------------------------------------------------------------------------------ */
+/* ---- Open, close ------------------------------------------------------------------------------
+ */
 
 /** Whether `u` stands in the way of a socket of `host` (0: unknown) on `local`. */
 static bool conflicts(const struct sim_udp *u, const struct pb_addr *local, unsigned host,
@@ -380,7 +379,8 @@ int pbi_sim_udp_open(struct pb_loop *l, const struct pb_udp_args *args, struct p
 
 static void drop_packets(struct pbi_sim_loop *sl, const struct sim_udp *of)
 {
-	pb_list_each_safe(it, &sl->inbox) {
+	pb_list_each_safe(it, &sl->inbox)
+	{
 		struct pbi_packet *p = pb_container(it, struct pbi_packet, node);
 
 		if (p->socket == of) {

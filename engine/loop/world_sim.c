@@ -124,8 +124,8 @@ static size_t count_due(const struct pb_sim *s)
 {
 	size_t n = 0;
 
-	pb_list_each(it, &s->loops)
-		n += due_us(pb_container(it, struct pbi_sim_loop, node)) <= s->now_us;
+	pb_list_each(it, &s->loops) n +=
+		due_us(pb_container(it, struct pbi_sim_loop, node)) <= s->now_us;
 	return n;
 }
 
@@ -133,7 +133,8 @@ static struct pb_loop *draw_due(struct pb_sim *s)
 {
 	size_t n = count_due(s), at = n > 1 ? pbi_rng_below(&s->order, n) : 0;
 
-	pb_list_each(it, &s->loops) {
+	pb_list_each(it, &s->loops)
+	{
 		struct pbi_sim_loop *sl = pb_container(it, struct pbi_sim_loop, node);
 
 		if (due_us(sl) <= s->now_us && at-- == 0)
@@ -146,7 +147,8 @@ static uint64_t next_us(const struct pb_sim *s)
 {
 	uint64_t next = pbi_wire_next_us(&s->wire);
 
-	pb_list_each(it, &s->loops) {
+	pb_list_each(it, &s->loops)
+	{
 		uint64_t due = due_us(pb_container(it, struct pbi_sim_loop, node));
 
 		next = due < next ? due : next;

@@ -79,7 +79,7 @@ static void sets_without_memory(void)
 /* ---- Mailbox -------------------------------------------------------------------- */
 
 #define POSTERS 4
-#define POSTS 20000
+#define POSTS   20000
 
 static struct {
 	struct pb_loop *to;

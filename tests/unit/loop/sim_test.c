@@ -53,7 +53,7 @@ static int open_on(struct pb_loop *l, const struct pb_udp_args *args, struct pb_
 
 /* ---- Two engines of three loops over a bad wire ---------------------------------- */
 
-#define LOOPS 3
+#define LOOPS     3
 #define QUESTIONS 60 /* by each loop */
 
 struct asker {
@@ -370,10 +370,9 @@ static void wildcards(void)
 
 static void probing(void)
 {
-	struct pb_udp_args args = { .local = addr("192.0.2.1", 5060),
-				    .max_bytes = 10,
-				    .share = true,
-				    .fn = on_net };
+	struct pb_udp_args args = {
+		.local = addr("192.0.2.1", 5060), .max_bytes = 10, .share = true, .fn = on_net
+	};
 	struct pb_addr other = addr("192.0.2.2", 5060);
 	struct pb_sim *s;
 	struct pb_loops *ls;
@@ -401,7 +400,8 @@ static void without_memory(void)
 	args.local = addr("10.0.0.1", 5060);
 	if (pb_sim_new(5, &s) < 0)
 		return;
-	if (pb_loops_new(&(struct pb_loops_args){ .calls = 2, .world = pb_sim_world(s) }, &ls) == 0 &&
+	if (pb_loops_new(&(struct pb_loops_args){ .calls = 2, .world = pb_sim_world(s) }, &ls) ==
+		    0 &&
 	    pb_loops_start(ls) == 0 && open_on(pb_loops_at(ls, 0), &args, &net.socks[0]) == 0)
 		CU_ASSERT(reaches(s, pb_loops_at(ls, 0), "10.0.0.1", "x") <= 1);
 	pb_loops_free(&ls);
