@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 
-#define FIRST_BYTES 2048
+#define FIRST_BYTES 3072
 #define BLOCK_BYTES 4096
 #define ALIGN alignof(max_align_t)
 
@@ -112,7 +112,7 @@ char *pb_arena_bytes(struct pb_arena *a, size_t n)
 	return p;
 }
 
-void *pb_arena_alloc(struct pb_arena *a, size_t n)
+void *pb_arena_raw(struct pb_arena *a, size_t n)
 {
 	size_t pad = (size_t)(-(uintptr_t)a->at & (ALIGN - 1));
 	char *p;
@@ -128,7 +128,14 @@ void *pb_arena_alloc(struct pb_arena *a, size_t n)
 	p = a->at + pad;
 	a->at = p + n;
 	a->used += n;
-	return memset(p, 0, n);
+	return p;
+}
+
+void *pb_arena_alloc(struct pb_arena *a, size_t n)
+{
+	void *p = pb_arena_raw(a, n);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 struct pb_str pb_arena_str(struct pb_arena *a, struct pb_str s)

@@ -28,6 +28,8 @@ void pb_arena_reset(struct pb_arena *a);
 
 /** `n` zeroed bytes aligned for any type; NULL once the arena has failed. */
 void *pb_arena_alloc(struct pb_arena *a, size_t n);
+/** The same, not zeroed. */
+void *pb_arena_raw(struct pb_arena *a, size_t n);
 /** `n` bytes, not zeroed, not aligned: for text. */
 char *pb_arena_bytes(struct pb_arena *a, size_t n);
 

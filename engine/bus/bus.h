@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 
 struct pb_bus;
+struct pbi_module;
 
 enum pb_verdict {
 	PB_PASS,    /* not mine, or only looked at: go on */
@@ -36,7 +37,10 @@ enum pb_place {
 	PB_EACH,  /* every call loop; return values appended, verdicts OR-ed */
 };
 
-/** What a handler is called with, besides the message. */
+/**
+ * What a handler is called with, besides the message. Valid during the call;
+ * one that stays is got from pb_engine_ctx().
+ */
 struct pb_ctx {
 	struct pb_bus *bus;
 	struct pb_loop *loop; /* the one it runs on */
@@ -44,9 +48,12 @@ struct pb_ctx {
 	void *state;	      /* the module's per-loop state on this loop */
 	void *shared;	      /* the module's shared state */
 	void *arg;	      /* given at registration */
+	struct pbi_module *module; /* the engine's record of the module */
 };
 
 typedef enum pb_verdict (*pb_handle_fn)(struct pb_msg *m, struct pb_ctx *cx);
+/** What the loops' copies of a message (NULL: lost) give for the message itself. */
+typedef void (*pb_merge_fn)(struct pb_msg *m, struct pb_msg *const *parts, unsigned n, void *arg);
 
 /** A row of a module's table of handlers; ends with message == NULL. */
 struct pb_handler {
@@ -62,6 +69,7 @@ struct pb_handler {
 	unsigned hold_ms;    /* limit of one hold; 0: the bus's (10 s) */
 	unsigned parked_max; /* parked at once and loop; 0: the bus's */
 	bool refuse_when_full; /* at the cap: end unhandled with error=congestion; else pass by */
+	pb_merge_fn merge; /* PB_EACH; NULL: return values are appended */
 };
 
 /* ---- Handlers made at run time -------------------------------------------- */
@@ -83,6 +91,7 @@ struct pb_handler_args {
 	void *arg;
 	/** Per-loop contexts of a module, index by loop; NULL: made from `arg`. */
 	struct pb_ctx *contexts;
+	pb_merge_fn merge; /* PB_EACH; with `arg` */
 };
 
 struct pb_reg; /* a registered handler */
@@ -180,7 +189,8 @@ struct pb_hold {
 
 /**
  * In a handler, before answering PB_HOLD: park this message. The pointer `m`
- * must not be used after the handler has returned: take a copy.
+ * must not be used after the handler has returned: take a copy. A token with
+ * gen 0: there was no memory; PB_HOLD then counts as PB_PASS.
  */
 struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h);
 

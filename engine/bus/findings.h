@@ -23,6 +23,22 @@ struct pb_finding {
 	const char *id; /* "conf-004": stable */
 };
 
+/** What can be found, by the rows of findings.def: PB_FINDING_UNREADABLE ... */
+enum pb_finding_id {
+#define FINDING(name, ident, text) PB_FINDING_##name,
+#include "bus/findings.def"
+#undef FINDING
+	PB_FINDING_COUNT
+};
+
+struct pb_finding_row {
+	const char *id, *doc;
+};
+/** Stable id and one line of help; for `describe` and the manual. */
+const struct pb_finding_row *pb_finding_row(enum pb_finding_id id);
+/** The id of a row for pb_findings_add: PB_FIND(UNREADABLE). */
+#define PB_FIND(name) (pb_finding_row(PB_FINDING_##name)->id)
+
 struct pb_findings;
 
 struct pb_findings *pb_findings_new(void);

@@ -28,6 +28,12 @@ void pb_status_count(struct pb_status *s, const char *key, int64_t n);
 void pb_status_item(struct pb_status *s, struct pb_str id, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 bool pb_status_details(const struct pb_status *s);
+/**
+ * What was asked for beyond the module itself: "sip/1", "sip listeners"; empty:
+ * the module's own line. Answer with whole lines (without CR LF), or not at all.
+ */
+struct pb_str pb_status_selector(const struct pb_status *s);
+void pb_status_line(struct pb_status *s, struct pb_str line);
 
 /* ---- Commands ---------------------------------------------------------------- */
 

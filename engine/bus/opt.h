@@ -35,11 +35,19 @@ struct pb_opt {
 	const char *unit; /* "ms", "s", "bytes" */
 	unsigned flags;
 	const char *doc; /* one line */
-	const char *section; /* NULL: "general"; "*": every section that no row names */
+	/**
+	 * NULL: "general"; "*": every section that no row names; "listener *":
+	 * every section "listener NAME". Rows of a pattern describe an object of
+	 * its own: `at` is an offset in that one.
+	 */
+	const char *section;
 };
 
-/** Fill `settings` with the defaults of every row. */
+/** Fill `settings` with the defaults of every row whose section is no pattern. */
 void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena *a);
+/** The same of the rows whose .section is `as`, which may be a pattern. */
+void pb_opt_section_defaults(const struct pb_opt *rows, const char *as, void *settings,
+			     struct pb_arena *a);
 /**
  * Read each row's value from `c`. Wrong types and ranges are findings and get
  * the documented replacement; unknown keys of described sections are warnings
@@ -47,7 +55,10 @@ void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena 
  */
 int pb_opt_read(const struct pb_opt *rows, const struct pb_conf *c, void *settings,
 		struct pb_arena *a, struct pb_findings *f);
-/** One section by the rows whose .section is `as` ("*", "listener *" ...). */
+/**
+ * One section by the rows whose .section is `as` ("*", "listener *" ...): their
+ * defaults first, then what is there. Same results.
+ */
 int pb_opt_read_section(const struct pb_opt *rows, const char *as, const struct pb_conf_section *s,
 			void *settings, struct pb_arena *a, struct pb_findings *f);
 

@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-#include "base/str.h"
+#include "base/text.h"
 
 enum pb_level {
 	PB_FAIL = 0,
@@ -59,20 +59,41 @@ void pb_log(struct pb_log_source *src, const struct pb_log_row *row, const char 
 /** A line whose level comes from outside (scripts, `debug` actions); no id. */
 void pb_log_at(struct pb_log_source *src, enum pb_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/** A plain output line; `text` is written as it is, a newline is added. */
+/** A plain output line: no stamp, no tag; one newline ends it. */
 void pb_log_output(struct pb_str text);
 
 /** The global level: 3..10, others are clamped; start value 7. */
 void pb_log_set_level(int level);
 int pb_log_level(void);
-/** -1 follows the global level. */
+/** -1 follows the global level; switches output on. */
 void pb_log_source_set_level(struct pb_log_source *src, int level);
+/** The level in force, also while switched off. */
+int pb_log_source_level(const struct pb_log_source *src);
+/** Off: nothing of this source is written, whatever its level. */
+void pb_log_source_switch(struct pb_log_source *src, bool on);
+bool pb_log_source_is_on(const struct pb_log_source *src);
+/**
+ * One directive of a `debug` line: `level N`, `level N+` (the higher of both),
+ * `level N-`, `reset`, a bare boolean (output on or off), or nothing. `answer`
+ * gets "Module NAME debug on level 7 objects off\r\n"; NULL: none wanted.
+ *
+ * @return 0, -EINVAL (not a directive), -EOPNOTSUPP (`objects`, `filter`).
+ */
+int pb_log_control(struct pb_log_source *src, struct pb_str line, struct pb_text *answer);
+/** "WARN" for 5; "" for anything that is not a level. */
+const char *pb_log_tag(int level);
+/**
+ * Append `s` so that a terminal only shows it: control characters (C0, DEL, C1)
+ * and octets that are not UTF-8 become \xHH. Tab stays; CR and LF stay when
+ * `keep_lines`.
+ */
+void pb_log_add_visible(struct pb_text *t, struct pb_str s, bool keep_lines);
 /**
  * Write to `path` (appended, or truncated first), NULL: stderr. Called again it
  * reopens, for rotation. @return 0 or -errno: the old sink stays.
  */
 int pb_log_open(const char *path, bool truncate);
-/** Time stamps: 'n' none, 't' since start, 'e' epoch, 'f'/'z' compact, 'F'/'Z' separated (GMT/local). */
+/** Time stamps: 'n' none, 't' since start, 'e' epoch, 'f'/'z' compact, 'F'/'Z' separated (GMT/local); 'Z' at first. */
 void pb_log_set_stamp(char style);
 
 /**

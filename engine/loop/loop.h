@@ -96,8 +96,20 @@ struct pb_work {
  *          `to`; the poster must not touch them again.
  */
 void pb_loop_post(struct pb_loop *to, struct pb_work *w);
-/** The same for one's own loop, without the mailbox: later in this turn. */
+/**
+ * The same for one's own loop, without the mailbox: later in this turn, after
+ * its timers. What deferred work defers in turn runs in the next turn, which
+ * follows at once.
+ */
 void pb_loop_defer(struct pb_loop *l, struct pb_work *w);
+/**
+ * Run `fn` as on loop `l` and wait for it. While the loops have no threads
+ * (before pb_loops_start, after the loop has ended, in the simulated world) it
+ * simply runs, with pb_loop_current() == l and the clock read anew.
+ *
+ * @thread  One that is no loop (asserted): start, stop and tests.
+ */
+void pb_loop_call(struct pb_loop *l, void (*fn)(void *arg), void *arg);
 
 /* ---- Timers: armed and stopped in O(1), one millisecond fine ------------- */
 
@@ -147,7 +159,7 @@ struct pb_fd {
 
 /** Watch (level-triggered) or change what is wanted. @return 0 or -errno. */
 int pb_fd_start(struct pb_loop *l, struct pb_fd *f, unsigned want);
-/** Stop watching; does not close. Legal inside the callback. */
+/** Stop watching, before the descriptor is closed. Legal inside the callback. */
 void pb_fd_stop(struct pb_fd *f);
 
 #endif

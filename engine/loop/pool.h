@@ -11,15 +11,21 @@ struct pb_pool;
 
 /** Embedded in the job's owner; zeroed is valid. */
 struct pb_job {
-	struct pb_work work; /* used by the pool */
-	struct pb_loop *home; /* where `done` runs */
-	void (*run)(void *arg);	 /* on a pool thread: may block */
+	struct pb_work work;     /* used by the pool */
+	struct pb_loop *home;    /* where `done` runs */
+	void (*run)(void *arg);  /* on a pool thread: may block */
 	void (*done)(void *arg); /* on `home`, once, after run */
 	void *arg;
-	struct pb_job *next;
 };
 
-int pb_pool_new(unsigned threads, struct pb_pool **out);
+/**
+ * In the simulated world there are no threads: a job runs while it is
+ * submitted and `done` is posted, so that a run repeats.
+ *
+ * @param world  Borrowed; that of the loops which submit.
+ * @return 0, -EINVAL (no threads), -ENOMEM, -EAGAIN (no thread to be had).
+ */
+int pb_pool_new(unsigned threads, struct pb_world *world, struct pb_pool **out);
 /** Runs what is queued, joins. */
 void pb_pool_free(struct pb_pool **p);
 /** @thread any. Jobs of one pool with one thread run in order. */

@@ -75,23 +75,29 @@ struct pb_sim_link {
 };
 
 /**
- * A clock at 0 and an empty network. One thread: pb_sim_run runs every loop of
- * every engine made with its world, in an order drawn from the seed.
+ * A clock at 0 (1700000000 s since 1970) and an empty network. One thread:
+ * pb_sim_run runs every loop of every engine made with its world, in an order
+ * drawn from the seed. A turn takes a microsecond.
+ *
+ * Addresses need no setting up: who binds one has it. Packets to one that
+ * nobody has bound are lost. Each set of loops is a host of its own: the n-th
+ * has 10.0.0.n and fd00::n for its sockets bound to a wildcard, which also get
+ * packets to addresses that are nobody's (the lowest host with that port).
  */
 int pb_sim_new(uint64_t seed, struct pb_sim **out);
+/** After all its loops. To free loops closes the sockets left open on them. */
 void pb_sim_free(struct pb_sim **s);
 struct pb_world *pb_sim_world(struct pb_sim *s);
 /** For packets between any two addresses from now on. */
 void pb_sim_set_link(struct pb_sim *s, const struct pb_sim_link *link);
 /**
- * Run until `done(arg)` answers true (asked after each turn; NULL: never), or
- * nothing is left to happen, or `limit_ms` of simulated time have passed.
+ * Run until `done(arg)` answers true (asked before the first and after each
+ * turn; NULL: never), or nothing is left to happen, or `limit_ms` of simulated
+ * time have passed.
  *
  * @return true when done.
  */
 bool pb_sim_run(struct pb_sim *s, uint64_t limit_ms, bool (*done)(void *arg), void *arg);
-/** Call `fn` as if on loop `l` (pb_loop_current() == l), now. */
-void pb_sim_call(struct pb_sim *s, struct pb_loop *l, void (*fn)(void *), void *arg);
 uint64_t pb_sim_now_us(const struct pb_sim *s);
 /**
  * Told of every datagram put on the wire, before loss is decided; `what` is

@@ -1,0 +1,828 @@
+/*
+ * The bus: registering, dispatching, queueing.
+ *
+ * The walk is a driver of steps over a ready list: select the next handler, call
+ * it where it wants to run, act on its verdict. A step that holds leaves the
+ * driver; resuming enters it again. Everything a walk touches belongs to its
+ * loop, so nothing is locked; the only mutex is around making a new table.
+ */
+#include "bus/bus_impl.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+
+#define HOLD_MS 10000
+#define MESSAGE_MS 60000
+#define PARKED_MAX 10000
+#define REG_LIMIT (1u << 16)
+
+/* ---- Registering ------------------------------------------------------------ */
+
+static void ref_release(struct pbi_table_ref *tr)
+{
+	if (tr->walks || tr->current)
+		return;
+	pbi_table_unref(tr->table);
+	pb_free(tr);
+}
+
+/* A change on its way to one loop. */
+struct change;
+struct change_part {
+	struct pb_work work;
+	struct change *of;
+	struct pbi_bus_loop *pl;
+	struct pbi_table_ref *fresh;
+};
+
+struct change {
+	atomic_uint left;
+	struct pb_loop *home;
+	struct pb_work tell;
+	void (*known)(void *arg);
+	void *arg;
+	struct change_part parts[PB_LOOPS_MAX];
+};
+
+static void change_tell(void *arg)
+{
+	struct change *c = arg;
+
+	if (c->known)
+		c->known(c->arg);
+	pb_free(c);
+}
+
+static void take_over(struct pbi_bus_loop *pl, struct pbi_table_ref *fresh)
+{
+	struct pbi_table_ref *old = pl->table;
+
+	pl->table = fresh;
+	if (old) {
+		old->current = false;
+		ref_release(old);
+	}
+}
+
+static void change_done(struct change *c)
+{
+	if (atomic_fetch_sub(&c->left, 1) != 1)
+		return;
+	c->tell = (struct pb_work){ .fn = change_tell, .arg = c };
+	if (c->home)
+		pb_loop_post(c->home, &c->tell);
+	else
+		change_tell(c);
+}
+
+static void change_arrives(void *arg)
+{
+	struct change_part *p = arg;
+
+	take_over(p->pl, p->fresh);
+	change_done(p->of);
+}
+
+static void change_free(struct change *c, unsigned n)
+{
+	for (unsigned i = 0; c && i < n; i++) {
+		if (c->parts[i].fresh)
+			pbi_table_unref(c->parts[i].fresh->table);
+		pb_free(c->parts[i].fresh);
+	}
+	pb_free(c);
+}
+
+static struct change *change_new(struct pb_bus *b, struct pbi_table *t, void (*known)(void *), void *arg)
+{
+	unsigned n = pb_loops_count(b->loops);
+	struct change *c = pb_alloc_zero(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	for (unsigned i = 0; i < n; i++) {
+		struct change_part *p = &c->parts[i];
+
+		p->fresh = pb_alloc_zero(1, sizeof(*p->fresh));
+		if (!p->fresh) {
+			change_free(c, i);
+			return NULL;
+		}
+		atomic_fetch_add(&t->refs, 1);
+		p->fresh->table = t;
+		p->fresh->current = true;
+		p->of = c;
+		p->pl = &b->on[i];
+		p->work = (struct pb_work){ .fn = change_arrives, .arg = p };
+	}
+	atomic_init(&c->left, n + 1);
+	c->home = pb_loop_current();
+	c->known = known;
+	c->arg = arg;
+	return c;
+}
+
+/* Under the lock, so that every loop's mailbox gets tables in the same order. */
+static void change_send(struct pb_bus *b, struct change *c)
+{
+	unsigned n = pb_loops_count(b->loops);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct pb_loop *l = pb_loops_at(b->loops, i);
+
+		if (l == c->home && pb_loop_set(l) == b->loops)
+			change_arrives(&c->parts[i]);
+		else
+			pb_loop_post(l, &c->parts[i].work);
+	}
+	change_done(c);
+}
+
+/* One change of the table: `add` in, or `drop` out. */
+static int change(struct pb_bus *b, struct pb_reg *add, struct pb_reg *drop, void (*known)(void *), void *arg)
+{
+	struct pbi_table *t = NULL;
+	struct change *c = NULL;
+
+	pthread_mutex_lock(&b->lock);
+	if (add) {
+		add->seq = b->next_seq++;
+		add->number = b->next_number++;
+	}
+	t = pbi_table_make(b->table, add, drop);
+	c = t ? change_new(b, t, known, arg) : NULL;
+	if (c) {
+		pbi_table_unref(b->table);
+		b->table = t;
+		change_send(b, c);
+	}
+	pthread_mutex_unlock(&b->lock);
+	if (!c)
+		pbi_table_unref(t);
+	return c ? 0 : -ENOMEM;
+}
+
+static struct pb_reg *reg_new(struct pb_bus *b)
+{
+	struct pb_arena *a = pb_arena_new(REG_LIMIT);
+	struct pb_reg *r = a ? pb_arena_alloc(a, sizeof(*r)) : NULL;
+
+	if (!r) {
+		pb_arena_free(&a);
+		return NULL;
+	}
+	r->arena = a;
+	r->bus = b;
+	atomic_init(&r->refs, 1);
+	atomic_init(&r->dead, false);
+	return r;
+}
+
+int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*known)(void *arg), void *known_arg,
+	       struct pb_reg **out)
+{
+	struct pb_reg *r;
+	int err;
+
+	*out = NULL;
+	if (!args->fn || (args->place == PB_HOME && !args->home) ||
+	    (args->place == PB_OWNER && !args->owner_param.n))
+		return -EINVAL;
+	r = reg_new(b);
+	if (!r)
+		return -ENOMEM;
+	r->h = *args;
+	r->h.message = pb_arena_str(r->arena, args->message.p ? args->message : PB_STR(""));
+	r->h.owner_param = pb_arena_str(r->arena, args->owner_param);
+	r->h.owner_else = pb_arena_str(r->arena, args->owner_else);
+	r->h.owner_prefix = pb_arena_str(r->arena, args->owner_prefix);
+	r->h.filter_name = pb_arena_str(r->arena, args->filter_name);
+	r->h.filter_value = pb_arena_str(r->arena, args->filter_value);
+	r->h.track = pb_arena_str(r->arena, args->track);
+	err = pb_arena_failed(r->arena) ? -ENOMEM : change(b, r, NULL, known, known_arg);
+	if (err) {
+		pbi_reg_unref(r);
+		return err;
+	}
+	*out = r;
+	return 0;
+}
+
+int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb_reg **out)
+{
+	struct pb_reg *r = reg_new(b);
+	int err;
+
+	*out = NULL;
+	if (!r)
+		return -ENOMEM;
+	r->is_hook = true;
+	r->hook = *args;
+	r->hook.message = pb_arena_str(r->arena, args->message);
+	err = pb_arena_failed(r->arena) ? -ENOMEM : change(b, r, NULL, NULL, NULL);
+	if (err) {
+		pbi_reg_unref(r);
+		return err;
+	}
+	*out = r;
+	return 0;
+}
+
+void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg), void *gone_arg)
+{
+	struct pb_reg *r = *rp;
+
+	if (!r)
+		return;
+	*rp = NULL;
+	atomic_store(&r->dead, true);
+	/* Without memory for a new table the dead entry stays, and is skipped. */
+	if (change(b, NULL, r, gone, gone_arg) && gone)
+		gone(gone_arg);
+	pbi_reg_unref(r);
+}
+
+/* ---- Contexts and counters ---------------------------------------------------- */
+
+struct pb_ctx *pbi_ctx(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
+{
+	struct pb_ctx *many = r->is_hook ? r->hook.contexts : r->h.contexts;
+
+	if (many) {
+		struct pb_ctx *cx = &many[pl->index];
+
+		if (!r->h.arg)
+			return cx;
+		*own = *cx;
+		own->arg = r->h.arg;
+		return own;
+	}
+	*own = (struct pb_ctx){ .bus = pl->bus, .loop = pl->loop, .arg = r->is_hook ? r->hook.arg : r->h.arg };
+	return own;
+}
+
+static struct pbi_reg_count no_counts; /* without memory counting stops, nothing else */
+
+struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
+{
+	if (__builtin_expect(r->number < pl->reg_room, 1))
+		return &pl->regs[r->number];
+	uint32_t room = r->number * 2 + 64;
+	struct pbi_reg_count *p = pb_alloc_grow(pl->regs, room * sizeof(*p));
+
+	if (!p) {
+		no_counts.parked = 0;
+		return &no_counts;
+	}
+	memset(p + pl->reg_room, 0, (room - pl->reg_room) * sizeof(*p));
+	pl->regs = p;
+	pl->reg_room = room;
+	return &p[r->number];
+}
+
+/* ---- The walk ------------------------------------------------------------------- */
+
+static void walk_end(struct pb_msg *m)
+{
+	struct pbi_bus_loop *pl = m->w.on;
+	struct pbi_table_ref *tr = m->w.table;
+	const struct pbi_table *t = tr->table;
+	struct pb_ctx own;
+
+	for (uint32_t i = 0; i < t->hook_count && !m->w.cancelled; i++) {
+		struct pb_reg *r = t->hooks[i];
+
+		if (atomic_load_explicit(&r->dead, memory_order_relaxed))
+			continue;
+		if (!r->hook.message.p || pb_str_eq(r->hook.message, m->b.name))
+			r->hook.fn(m, m->w.handled, pbi_ctx(r, pl, &own));
+	}
+	if (--tr->walks == 0 && !tr->current)
+		ref_release(tr);
+	pb_list_remove(&m->w.asked);
+	m->w.state = PBI_IDLE;
+	m->w.table = NULL;
+	m->w.list = NULL;
+	if (m->w.handled)
+		PBI_COUNT(pl, handled, 1);
+	if (m->w.cancelled || !m->w.done)
+		pb_msg_free(&m);
+	else
+		m->w.done(m, m->w.handled, m->w.arg);
+}
+
+/* The name has changed: go on among its handlers, behind the last position. */
+static void walk_relist(struct pb_msg *m)
+{
+	struct pbi_walk *w = &m->w;
+	uint32_t lo = 0, hi;
+
+	w->list = pbi_table_find(w->table->table, m->b.name);
+	w->renamed = m->b.renamed;
+	hi = w->list->count;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		const struct pbi_entry *e = &w->list->entries[mid];
+
+		if (e->priority < w->last_priority ||
+		    (e->priority == w->last_priority && e->seq <= w->last_seq))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	w->pos = lo;
+}
+
+static bool filter_passes(const struct pb_reg *r, const struct pb_msg *m)
+{
+	struct pb_str v;
+
+	if (!r->h.filter_name.p && !r->h.filter)
+		return true;
+	v = pb_msg_get(m, r->h.filter_name);
+	if (!v.p)
+		v = PB_STR("");
+	return r->h.filter ? r->h.filter(r->h.arg, v) : pb_str_eq(v, r->h.filter_value);
+}
+
+static bool owned_by(const struct pb_reg *r, struct pb_str id)
+{
+	return id.n && (!r->h.owner_prefix.n || pb_str_starts(id, r->h.owner_prefix));
+}
+
+/* Which loop an OWNER handler runs on: -1 when no parameter names a channel,
+ * in which case it is called here and may look for itself. */
+static int owner_index(const struct pb_reg *r, const struct pb_msg *m)
+{
+	struct pb_str id = pb_msg_get(m, r->h.owner_param);
+
+	if (!owned_by(r, id) && r->h.owner_else.n)
+		id = pb_msg_get(m, r->h.owner_else);
+	return owned_by(r, id) ? pb_bus_owner_of(r->bus, id) : -1;
+}
+
+enum where { RUN_HERE, RUN_AWAY, RUN_GATHER };
+
+static enum where choose_place(const struct pb_reg *r, const struct pb_msg *m, unsigned *index)
+{
+	const struct pbi_bus_loop *pl = m->w.on;
+	int at;
+
+	if (m->w.visit) /* a copy is where it was sent */
+		return RUN_HERE;
+	switch (r->h.place) {
+	case PB_HERE:
+		return RUN_HERE;
+	case PB_HOME:
+		*index = pb_loop_index(r->h.home);
+		return *index == pl->index ? RUN_HERE : RUN_AWAY;
+	case PB_OWNER:
+		at = owner_index(r, m);
+		*index = at < 0 ? pl->index : (unsigned)at;
+		return *index == pl->index ? RUN_HERE : RUN_AWAY;
+	case PB_EACH:
+		return RUN_GATHER;
+	}
+	return RUN_HERE;
+}
+
+/* True: the cap is reached and the policy has been carried out. */
+static bool full(struct pb_msg *m, const struct pb_reg *r, bool *stop)
+{
+	struct pbi_bus_loop *pl = m->w.on;
+	uint32_t max = r->h.parked_max ? r->h.parked_max : pl->bus->args.parked_max;
+
+	if (__builtin_expect(pbi_reg_counts(pl, r)->parked < max, 1))
+		return false;
+	PBI_COUNT(pl, full, 1);
+	if (r->h.refuse_when_full) {
+		pb_msg_set(m, PB_STR("error"), PB_STR("congestion"));
+		*stop = true;
+	}
+	return true;
+}
+
+static enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
+{
+	struct pbi_bus_loop *pl = m->w.on;
+	struct pb_msg *outer = pl->running;
+	struct pb_ctx own;
+	enum pb_verdict v;
+
+	pl->running = m;
+	m->w.slot = NULL;
+	m->w.hold_refused = false;
+	v = r->h.fn(m, pbi_ctx(r, pl, &own));
+	pl->running = outer;
+	return v;
+}
+
+/* After a handler that ran here: is the message parked now? */
+static bool settle(struct pb_msg *m, enum pb_verdict *v)
+{
+	struct pbi_slot *s = m->w.slot;
+
+	if (!s && *v == PB_HOLD) {
+		pb_assert(m->w.hold_refused); /* else: PB_HOLD without pb_bus_hold */
+		*v = PB_PASS;
+	}
+	if (!s)
+		return false;
+	s->handler_running = false;
+	if (*v == PB_HOLD && !s->resumed) {
+		m->w.state = PBI_PARKED;
+		return true;
+	}
+	if (s->resumed && *v == PB_HOLD) {
+		*v = s->verdict;
+		pbi_patch_apply(s->patch, m);
+	}
+	pbi_slot_free(s);
+	return false;
+}
+
+bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
+{
+	*v = call_here(m, r);
+	return settle(m, v);
+}
+
+/* Call one handler. True: the walk has left (parked, or away). */
+static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
+{
+	unsigned index = 0;
+	enum pb_verdict v;
+	enum where where = choose_place(r, m, &index);
+
+	if (full(m, r, stop))
+		return false;
+	if (r->h.track.n && m->w.on->bus->track.n)
+		pbi_msg_track(m, m->w.on->bus->track, r->h.track, r->h.priority);
+	m->w.reg = r;
+	pbi_reg_counts(m->w.on, r)->calls++;
+	if (where != RUN_HERE) {
+		bool sent = where == RUN_AWAY ? pbi_visit_start(m, r, index) : pbi_gather_start(m, r);
+
+		if (sent)
+			m->w.state = PBI_PARKED;
+		return sent;
+	}
+	if (pbi_call(m, r, &v))
+		return true;
+	if (v == PB_HANDLED) {
+		pbi_reg_counts(m->w.on, r)->handled++;
+		m->w.handled = true;
+		*stop = !m->b.broadcast;
+	}
+	return false;
+}
+
+void pbi_walk(struct pb_msg *m)
+{
+	struct pbi_walk *w = &m->w;
+	bool stop = w->handled && !m->b.broadcast;
+
+	w->state = PBI_WALKING;
+	while (!stop && !w->cancelled) {
+		const struct pbi_entry *e;
+
+		if (w->renamed != m->b.renamed)
+			walk_relist(m);
+		if (w->pos >= w->list->count)
+			break;
+		e = &w->list->entries[w->pos++];
+		w->last_priority = e->priority;
+		w->last_seq = e->seq;
+		if (atomic_load_explicit(&e->reg->dead, memory_order_relaxed) || !filter_passes(e->reg, m))
+			continue;
+		if (step(m, e->reg, &stop))
+			return;
+	}
+	walk_end(m);
+}
+
+static void start_walk(struct pbi_bus_loop *pl, struct pb_msg *m)
+{
+	struct pbi_walk *w = &m->w;
+	uint64_t now = pb_loop_now_us(pl->loop);
+
+	pb_assert(w->state == PBI_IDLE);
+	w->on = pl;
+	w->handled = w->cancelled = false;
+	w->table = pl->table;
+	w->table->walks++;
+	w->list = pbi_table_find(w->table->table, m->b.name);
+	w->renamed = m->b.renamed;
+	w->pos = 0;
+	w->last_priority = 0;
+	w->last_seq = 0;
+	if (!m->b.deadline_us)
+		m->b.deadline_us = now + (uint64_t)pl->bus->args.message_ms * 1000;
+	if (pl->running && pl->running->b.deadline_us < m->b.deadline_us)
+		m->b.deadline_us = pl->running->b.deadline_us;
+	PBI_COUNT(pl, dispatched, 1);
+	pbi_walk(m);
+}
+
+/* ---- Dispatch from a script loop: walked on a call loop, and back -------------- */
+
+static void back_home(void *arg)
+{
+	struct pb_msg *m = arg;
+
+	m->w.done(m, m->w.handled, m->w.arg);
+}
+
+static void ended_for_script(struct pb_msg *m, bool handled, void *arg)
+{
+	struct pb_loop *home = m->w.back;
+
+	m->w.back = NULL;
+	m->w.handled = handled;
+	/* the script's own completion, kept in the work */
+	m->w.done = (pb_done_fn)(uintptr_t)m->w.work.fn;
+	m->w.arg = m->w.work.arg;
+	if (!m->w.done) {
+		pb_msg_free(&m);
+		return;
+	}
+	m->w.work = (struct pb_work){ .fn = back_home, .arg = m };
+	pb_loop_post(home, &m->w.work);
+}
+
+static void arrives_for_script(void *arg)
+{
+	struct pb_msg *m = arg;
+	struct pbi_bus_loop *pl = m->w.on;
+	pb_done_fn done = m->w.done;
+	void *done_arg = m->w.arg;
+
+	m->w.work.fn = (void (*)(void *))(uintptr_t)done;
+	m->w.work.arg = done_arg;
+	m->w.done = ended_for_script;
+	m->w.arg = NULL;
+	start_walk(pl, m);
+}
+
+static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
+{
+	struct pb_loop *here = pb_loop_current();
+	int at = pb_handle_is_set(m->b.chan) ? m->b.chan.loop : pb_bus_owner_of(b, pb_msg_get(m, PB_STR("id")));
+	unsigned calls = pb_loops_calls(b->loops);
+	struct pbi_bus_loop *from = pbi_on(b, here);
+
+	if (at < 0 || (unsigned)at >= calls)
+		at = (int)(atomic_load_explicit(&from->counts.dispatched, memory_order_relaxed) % calls);
+	PBI_COUNT(from, dispatched, 1);
+	m->w.back = here;
+	m->w.on = &b->on[at];
+	m->b.deadline_us = 0;
+	m->w.work = (struct pb_work){ .fn = arrives_for_script, .arg = m };
+	pb_loop_post(b->on[at].loop, &m->w.work);
+}
+
+void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q, pb_done_fn done, void *arg)
+{
+	struct pb_loop *l = pb_loop_current();
+
+	pb_assert(l != NULL && pb_loop_set(l) == b->loops);
+	m->w.done = done;
+	m->w.arg = arg;
+	m->w.visit = NULL;
+	if (pb_loop_index(l) >= pb_loops_calls(b->loops)) {
+		dispatch_elsewhere(b, m);
+		return;
+	}
+	if (q)
+		pb_list_push(&q->list, &m->w.asked);
+	start_walk(pbi_on(b, l), m);
+}
+
+/* ---- Queue ------------------------------------------------------------------------ */
+
+static void drain(void *arg)
+{
+	struct pbi_bus_loop *pl = arg;
+	struct pb_msg *m = pl->head;
+
+	/* What these enqueue in turn waits for the next round. */
+	pl->draining = false;
+	pl->head = NULL;
+	pl->tail = &pl->head;
+	while (m) {
+		struct pb_msg *next = m->next;
+
+		m->next = NULL;
+		PBI_COUNT(pl, queued, -1ull);
+		m->w.visit = NULL;
+		start_walk(pl, m);
+		m = next;
+	}
+}
+
+static void queue(struct pbi_bus_loop *pl, struct pb_msg *m)
+{
+	PBI_COUNT(pl, enqueued, 1);
+	PBI_COUNT(pl, queued, 1);
+	m->next = NULL;
+	*pl->tail = m;
+	pl->tail = &m->next;
+	if (pl->draining)
+		return;
+	pl->draining = true;
+	pl->drain = (struct pb_work){ .fn = drain, .arg = pl };
+	pb_loop_defer(pl->loop, &pl->drain);
+}
+
+static void queue_arrives(void *arg)
+{
+	struct pb_msg *m = arg;
+
+	queue(m->w.on, m);
+}
+
+void pb_bus_enqueue_to(struct pb_bus *b, struct pb_loop *l, struct pb_msg *m)
+{
+	struct pbi_bus_loop *pl = pbi_on(b, l);
+
+	m->w.done = NULL;
+	if (pb_loop_is_mine(l)) {
+		queue(pl, m);
+		return;
+	}
+	m->w.on = pl;
+	m->w.work = (struct pb_work){ .fn = queue_arrives, .arg = m };
+	pb_loop_post(l, &m->w.work);
+}
+
+void pb_bus_enqueue(struct pb_bus *b, struct pb_msg *m)
+{
+	struct pb_loop *l = pb_loop_current();
+	bool mine = l && pb_loop_set(l) == b->loops && pb_loop_index(l) < pb_loops_calls(b->loops);
+
+	pb_bus_enqueue_to(b, mine ? l : pb_loops_at(b->loops, 0), m);
+}
+
+/* ---- Questions ----------------------------------------------------------------------- */
+
+void pb_questions_init(struct pb_questions *q)
+{
+	pb_list_init(&q->list);
+}
+
+void pb_questions_cancel(struct pb_questions *q)
+{
+	struct pb_list *n;
+
+	while ((n = pb_list_pop(&q->list))) {
+		struct pb_msg *m = pb_container(n, struct pb_msg, w.asked);
+
+		m->w.cancelled = true;
+		if (m->w.state != PBI_PARKED)
+			continue; /* its handler is on the stack: the walk ends there */
+		if (m->w.slot)
+			pbi_slot_give_up(m->w.slot);
+		walk_end(m);
+	}
+}
+
+/* ---- Life -------------------------------------------------------------------------------- */
+
+int pb_bus_new(const struct pb_bus_args *args, struct pb_bus **out)
+{
+	struct pb_bus *b = pb_alloc_zero(1, sizeof(*b));
+	unsigned n = pb_loops_count(args->loops);
+
+	*out = NULL;
+	if (!b)
+		return -ENOMEM;
+	b->loops = args->loops;
+	b->args = *args;
+	b->args.hold_ms = args->hold_ms ? args->hold_ms : HOLD_MS;
+	b->args.message_ms = args->message_ms ? args->message_ms : MESSAGE_MS;
+	b->args.parked_max = args->parked_max ? args->parked_max : PARKED_MAX;
+	b->track = pb_str_z(args->track_param);
+	pthread_mutex_init(&b->lock, NULL);
+	b->table = pbi_table_make(NULL, NULL, NULL);
+	for (unsigned i = 0; i < n; i++) {
+		struct pbi_bus_loop *pl = &b->on[i];
+
+		pl->bus = b;
+		pl->loop = pb_loops_at(b->loops, i);
+		pl->index = i;
+		pl->tail = &pl->head;
+		pb_list_init(&pl->parked);
+		pl->table = pb_alloc_zero(1, sizeof(*pl->table));
+		if (!pl->table || !b->table) {
+			pb_bus_free(&b);
+			return -ENOMEM;
+		}
+		atomic_fetch_add(&b->table->refs, 1);
+		*pl->table = (struct pbi_table_ref){ .table = b->table, .current = true };
+	}
+	*out = b;
+	return 0;
+}
+
+static void free_loop(struct pbi_bus_loop *pl)
+{
+	struct pb_list *n;
+
+	while (!pb_list_empty(&pl->parked)) {
+		n = pl->parked.next;
+		struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
+		struct pb_msg *m = s->msg;
+
+		pb_patch_free(&s->patch);
+		pb_list_remove(n);
+		if (m->w.table && --m->w.table->walks == 0 && !m->w.table->current)
+			ref_release(m->w.table);
+		pb_list_remove(&m->w.asked);
+		pb_msg_free(&m);
+	}
+	while (pl->head) {
+		struct pb_msg *m = pl->head;
+
+		pl->head = m->next;
+		pb_msg_free(&m);
+	}
+	for (uint32_t i = 0; i < pl->slot_count; i++)
+		pb_free(pl->slots[i]);
+	pb_free(pl->slots);
+	pb_free(pl->regs);
+	if (pl->table) {
+		pl->table->current = false;
+		pl->table->walks = 0;
+		ref_release(pl->table);
+	}
+}
+
+void pb_bus_free(struct pb_bus **bp)
+{
+	struct pb_bus *b = *bp;
+
+	if (!b)
+		return;
+	*bp = NULL;
+	for (unsigned i = 0; i < PB_LOOPS_MAX; i++) {
+		if (b->on[i].bus)
+			free_loop(&b->on[i]);
+	}
+	pbi_table_unref(b->table);
+	pthread_mutex_destroy(&b->lock);
+	pb_free(b);
+}
+
+struct pb_loops *pb_bus_loops(const struct pb_bus *b)
+{
+	return b->loops;
+}
+
+#define SUM(out, c, what) (out)->what += atomic_load_explicit(&(c)->what, memory_order_relaxed)
+
+void pb_bus_count(const struct pb_bus *b, struct pb_bus_counts *out)
+{
+	*out = (struct pb_bus_counts){ 0 };
+	for (unsigned i = 0; i < pb_loops_count(b->loops); i++) {
+		const struct pbi_counts *c = &b->on[i].counts;
+
+		SUM(out, c, dispatched);
+		SUM(out, c, enqueued);
+		SUM(out, c, handled);
+		SUM(out, c, held);
+		SUM(out, c, expired);
+		SUM(out, c, stale);
+		SUM(out, c, full);
+		SUM(out, c, parked);
+		SUM(out, c, queued);
+	}
+}
+
+void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_row *r), void *arg)
+{
+	struct pb_loop *l = pb_loop_current();
+	const struct pbi_table *t = l && pb_loop_set(l) == b->loops ? pbi_on(b, l)->table->table : b->table;
+
+	for (uint32_t i = 0; i < t->reg_count; i++) {
+		const struct pb_reg *r = t->regs[i];
+		struct pb_handler_row row = { r->h.message, r->h.track, r->h.filter_name, r->h.priority };
+
+		if (!atomic_load_explicit(&r->dead, memory_order_relaxed) && !fn(arg, &row))
+			return;
+	}
+}
+
+int pb_bus_owner_of(const struct pb_bus *b, struct pb_str id)
+{
+	size_t at = id.n;
+	uint64_t number = 0;
+
+	while (at && pb_is_digit(id.p[at - 1]))
+		at--;
+	if (at == id.n || !at || id.p[at - 1] != '/')
+		return -1;
+	for (size_t i = at; i < id.n; i++)
+		number = number * 10 + (uint64_t)(id.p[i] - '0');
+	return (int)(number % pb_loops_calls(b->loops));
+}

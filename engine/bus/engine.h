@@ -1,0 +1,78 @@
+/*
+ * The engine: loops, bus, modules and their life. For the program and for
+ * tests; modules see bus/module.h only.
+ *
+ * One control thread (the program's main thread, or the test) makes, starts,
+ * reloads and stops it. In a simulated world the same calls run without threads.
+ */
+#ifndef PB_BUS_ENGINE_H
+#define PB_BUS_ENGINE_H
+
+#include "bus/findings.h"
+#include "bus/module.h"
+
+struct pb_world;
+
+struct pb_engine_args {
+	struct pb_world *world; /* NULL: the real one */
+	const char *conf_dir;
+	const char *const *module_dirs; /* searched for *.so in order; ends with NULL */
+	const char *share_dir;
+	const char *name;      /* base name of the main file; NULL: "yate" */
+	const char *node_name; /* NULL: [general] nodename, else the host's name */
+	const char *log_file;  /* run parameter only */
+	unsigned calls, scripts; /* loops; 0: engine.cfg, else one a core and one */
+	/** Modules linked in, by descriptor; ends with NULL. May be NULL. */
+	const struct pb_module *const *built_in;
+	bool only_check; /* read everything, start nothing */
+};
+
+/**
+ * Read the main files, load the modules, read and check their configuration.
+ *
+ * @return 0 (findings may hold warnings); -EINVAL: errors among the findings;
+ *         -ENOMEM; for a required module that does not load, its error.
+ */
+int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, struct pb_engine **out);
+/** Stopped before, if it was started. */
+void pb_engine_free(struct pb_engine **e);
+
+/**
+ * Start the loops and the modules; engine.init and engine.start are dispatched.
+ * A module that does not start says why in the log and is left out.
+ *
+ * @return 0, or the error of a required module (-EADDRINUSE ...).
+ */
+int pb_engine_start(struct pb_engine *e);
+/**
+ * Two-phase: every module reads its new configuration; only if none finds an
+ * error all take it over. @return 0, -ENOENT (no such module), -EINVAL.
+ */
+int pb_engine_reload_now(struct pb_engine *e, struct pb_str module, struct pb_findings *f);
+/** engine.stop, engine.halt, modules and loops ended. */
+void pb_engine_stop(struct pb_engine *e);
+
+struct pb_bus *pb_engine_bus(struct pb_engine *e);
+struct pb_loops *pb_engine_loops(struct pb_engine *e);
+
+/** What a loop asks of the control thread. */
+enum pb_request { PB_REQUEST_NONE, PB_REQUEST_RELOAD, PB_REQUEST_HALT };
+struct pb_control {
+	enum pb_request request;
+	char module[64]; /* RELOAD */
+	int code;	 /* HALT */
+};
+/** A descriptor that becomes readable when there is a request. */
+int pb_engine_control_fd(const struct pb_engine *e);
+/** The next request; PB_REQUEST_NONE when there is none. */
+struct pb_control pb_engine_next_request(struct pb_engine *e);
+
+/** From engine.cfg's group "log", for the program: file may be empty. */
+struct pb_str pb_engine_log_file(const struct pb_engine *e);
+int pb_engine_log_level(const struct pb_engine *e);
+char pb_engine_log_stamp(const struct pb_engine *e);
+
+/** How many modules were loaded, for the closing line of `check`. */
+unsigned pb_engine_module_count(const struct pb_engine *e);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * The engine from inside; for module.c, engine.c, status.c, commands.c.
+ */
+#ifndef PB_BUS_ENGINE_IMPL_H
+#define PB_BUS_ENGINE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "bus/engine.h"
+#include "loop/pool.h"
+#include "loop/world.h"
+
+#define PBI_MODULES_MAX 128
+#define PBI_REGS_MAX 256
+
+/* Settings with their arena and a count of who still looks at them. */
+struct pbi_settings {
+	atomic_uint refs;
+	struct pb_arena *arena;
+	struct pb_conf *conf;
+	_Alignas(max_align_t) char data[];
+};
+
+struct pbi_module {
+	const struct pb_module *d;
+	struct pb_engine *e;
+	void *dl; /* NULL: built in */
+	char *file; /* base name of the library, without suffix */
+	bool started, required;
+	struct pbi_settings *settings;
+	void *shared;
+	struct pb_ctx ctx[PB_LOOPS_MAX];
+	struct pb_reg *regs[PBI_REGS_MAX]; /* of its tables and pbi_ helpers */
+	unsigned reg_count;
+	struct pb_loop *home;
+};
+
+struct run_param {
+	struct pb_str name, value;
+};
+
+/* What engine.cfg says, by pbi_cfg_rows. */
+struct pbi_cfg {
+	int64_t calls, scripts; /* loops */
+	int64_t hold_ms, message_ms, parked;
+	struct pb_str console_socket;
+	struct pb_str log_file;
+	int64_t log_level;
+	struct pb_str log_stamp;
+};
+
+struct pb_engine {
+	struct pb_engine_args args;
+	struct pb_arena *arena; /* what lives as long as the process */
+	struct pb_world *world;
+	struct pb_loops *loops;
+	struct pb_bus *bus;
+	struct pb_pool *pool;
+	struct pb_conf *main;
+	struct pb_cfg *cfg;
+	struct pbi_cfg set; /* engine.cfg */
+	struct pbi_module *modules[PBI_MODULES_MAX];
+	unsigned module_count;
+	struct run_param *params;
+	unsigned param_count;
+	struct pb_timer tick;
+	struct pb_work tick_start;
+	uint64_t started_us; /* wall clock */
+	bool started;
+	/* requests to the control thread */
+	pthread_mutex_t control_lock;
+	struct pb_control pending[8];
+	unsigned pending_count;
+	int control_fd;
+};
+
+extern struct pb_log_source pbi_engine_log;
+extern const struct pb_opt pbi_cfg_rows[];
+enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADED, PBI_ENG_RELOAD_REFUSED,
+       PBI_ENG_READY, PBI_ENG_STOPPING, PBI_ENG_CONF };
+extern const struct pb_log_row pbi_engine_rows[];
+
+/* module.c */
+int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
+int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);
+int pbi_module_start(struct pbi_module *m);
+void pbi_module_stop(struct pbi_module *m);
+void pbi_module_free(struct pbi_module **m);
+void pbi_settings_put(struct pbi_settings *s);
+struct pbi_module *pbi_module_find(struct pb_engine *e, struct pb_str name);
+struct pb_conf_env pbi_conf_env(struct pb_engine *e);
+int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_reg **out);
+
+/* status.c, commands.c: handlers that the engine adds for every module */
+int pbi_status_add(struct pbi_module *m);
+int pbi_commands_add(struct pbi_module *m);
+extern const struct pb_module pbi_engine_module;
+
+#endif

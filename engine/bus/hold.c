@@ -1,0 +1,258 @@
+/*
+ * Parked messages.
+ *
+ * A slot holds one; its number and generation are the token, so whoever answers
+ * late finds the generation moved on. Slots are allocated in chunks that never
+ * move and are reused through a free list. The limit of a hold is a timer in
+ * the slot: arming, resuming and expiring cost O(1) however many are parked.
+ */
+#include "bus/bus_impl.h"
+
+#include "base/alloc.h"
+
+#define CHUNK 64
+
+static bool more_slots(struct pbi_bus_loop *pl)
+{
+	struct pbi_slot **chunks = pb_alloc_grow(pl->slots, (pl->slot_count + 1) * sizeof(*chunks));
+	struct pbi_slot *c;
+
+	if (!chunks)
+		return false;
+	pl->slots = chunks;
+	c = pb_alloc_zero(CHUNK, sizeof(*c));
+	if (!c)
+		return false;
+	for (uint32_t i = CHUNK; i-- > 0;) {
+		c[i].number = pl->slot_count * CHUNK + i;
+		c[i].gen = 1;
+		c[i].on = pl;
+		c[i].next_free = pl->free_slots;
+		pl->free_slots = &c[i];
+	}
+	pl->slots[pl->slot_count++] = c;
+	return true;
+}
+
+/* Whoever has the message is told; an answer from now on is stale. */
+static void tell_holder(struct pbi_slot *s)
+{
+	s->resumed = true;
+	if (s->hold.expired)
+		s->hold.expired(s->hold.arg);
+	if (s->away)
+		pbi_visit_abandon(s->away);
+	if (s->gather)
+		pbi_gather_abandon(s->gather);
+	s->away = NULL;
+	s->gather = NULL;
+}
+
+static void expired(void *arg)
+{
+	struct pbi_slot *s = arg;
+	struct pbi_bus_loop *pl = s->on;
+
+	PBI_COUNT(pl, expired, 1);
+	pbi_reg_counts(pl, s->reg)->expired++;
+	tell_holder(s);
+	pbi_slot_resume(s, NULL, PB_PASS);
+}
+
+struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct pb_reg *r)
+{
+	struct pbi_slot *s;
+
+	if (!pl->free_slots && !more_slots(pl))
+		return NULL;
+	s = pl->free_slots;
+	pl->free_slots = s->next_free;
+	s->used = true;
+	s->resumed = false;
+	s->handler_running = false;
+	s->patch = NULL;
+	s->msg = m;
+	s->reg = r;
+	s->away = NULL;
+	s->gather = NULL;
+	s->hold = (struct pb_hold){ 0 };
+	s->since_us = pb_loop_now_us(pl->loop);
+	pb_timer_init(&s->limit, expired, s);
+	pb_list_push(&pl->parked, &s->node);
+	pbi_reg_counts(pl, r)->parked++;
+	pbi_reg_counts(pl, r)->held++;
+	PBI_COUNT(pl, parked, 1);
+	PBI_COUNT(pl, held, 1);
+	m->w.slot = s;
+	return s;
+}
+
+void pbi_slot_arm(struct pbi_slot *s, unsigned limit_ms)
+{
+	pb_timer_start(s->on->loop, &s->limit, limit_ms);
+}
+
+void pbi_slot_free(struct pbi_slot *s)
+{
+	struct pbi_bus_loop *pl = s->on;
+
+	pb_timer_stop(&s->limit);
+	pb_patch_free(&s->patch);
+	pb_list_remove(&s->node);
+	if (pbi_reg_counts(pl, s->reg)->parked)
+		pbi_reg_counts(pl, s->reg)->parked--;
+	PBI_COUNT(pl, parked, -1ull);
+	s->msg->w.slot = NULL;
+	s->msg = NULL;
+	s->used = false;
+	s->gen++;
+	if (!s->gen)
+		s->gen = 1;
+	s->next_free = pl->free_slots;
+	pl->free_slots = s;
+}
+
+struct pb_token pbi_slot_token(const struct pbi_slot *s)
+{
+	return (struct pb_token){ .slot = s->number, .gen = s->gen, .loop = (uint16_t)s->on->index };
+}
+
+struct pbi_slot *pbi_slot_of(struct pbi_bus_loop *pl, struct pb_token t)
+{
+	struct pbi_slot *s;
+
+	if (!t.gen || t.slot / CHUNK >= pl->slot_count)
+		return NULL;
+	s = &pl->slots[t.slot / CHUNK][t.slot % CHUNK];
+	return s->used && s->gen == t.gen && !s->resumed ? s : NULL;
+}
+
+/* What is left for this hold: the handler's limit inside the message's. */
+unsigned pbi_hold_limit(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms)
+{
+	const struct pbi_bus_loop *pl = m->w.on;
+	unsigned limit = asked_ms ? asked_ms : r->h.hold_ms ? r->h.hold_ms : pl->bus->args.hold_ms;
+	uint64_t now = pb_loop_now_us(pl->loop);
+	uint64_t left = m->b.deadline_us > now ? (m->b.deadline_us - now) / 1000 : 0;
+
+	if (left < limit)
+		limit = (unsigned)left;
+	return limit ? limit : 1;
+}
+
+struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h)
+{
+	struct pbi_bus_loop *pl = m->w.on;
+	struct pbi_slot *s = m->w.slot;
+
+	pb_assert(pb_loop_is_mine(pl->loop) && m->w.state == PBI_WALKING && !s);
+	s = pbi_slot_take(pl, m, m->w.reg);
+	if (!s) {
+		m->w.hold_refused = true;
+		return (struct pb_token){ 0 };
+	}
+	s->handler_running = true;
+	if (h)
+		s->hold = *h;
+	pbi_slot_arm(s, pbi_hold_limit(m, m->w.reg, s->hold.limit_ms));
+	return pbi_slot_token(s);
+}
+
+void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict v)
+{
+	struct pb_msg *m = s->msg;
+	struct pbi_bus_loop *pl = s->on;
+
+	pb_assert(v != PB_HOLD);
+	if (s->handler_running) { /* answered before the handler came back */
+		s->resumed = true;
+		s->patch = patch;
+		s->verdict = v;
+		return;
+	}
+	pbi_patch_apply(patch, m);
+	pb_patch_free(&patch);
+	if (v == PB_HANDLED) {
+		pbi_reg_counts(pl, s->reg)->handled++;
+		m->w.handled = true;
+	}
+	pbi_slot_free(s);
+	if (m->w.visit)
+		pbi_visit_end(m, v);
+	else
+		pbi_walk(m);
+}
+
+void pbi_slot_give_up(struct pbi_slot *s)
+{
+	tell_holder(s);
+	pbi_slot_free(s);
+}
+
+/* ---- Resuming from anywhere ---------------------------------------------------- */
+
+struct answer {
+	struct pb_work work;
+	struct pbi_bus_loop *pl;
+	struct pb_token token;
+	struct pb_patch *patch;
+	enum pb_verdict verdict;
+};
+
+static void resume_here(struct pbi_bus_loop *pl, struct pb_token t, struct pb_patch *patch, enum pb_verdict v)
+{
+	struct pbi_slot *s = pbi_slot_of(pl, t);
+
+	if (s) {
+		pbi_slot_resume(s, patch, v);
+		return;
+	}
+	PBI_COUNT(pl, stale, 1);
+	pb_patch_free(&patch);
+}
+
+static void answer_arrives(void *arg)
+{
+	struct answer *a = arg;
+
+	resume_here(a->pl, a->token, a->patch, a->verdict);
+	pb_free(a);
+}
+
+void pb_bus_resume(struct pb_bus *b, struct pb_token t, struct pb_patch *patch, enum pb_verdict v)
+{
+	struct pbi_bus_loop *pl;
+	struct answer *a;
+
+	if (!t.gen || t.loop >= pb_loops_count(b->loops)) {
+		pb_patch_free(&patch);
+		return;
+	}
+	pl = &b->on[t.loop];
+	if (pb_loop_is_mine(pl->loop)) {
+		resume_here(pl, t, patch, v);
+		return;
+	}
+	a = pb_alloc(sizeof(*a));
+	if (!a) { /* the hold's limit will end it */
+		pb_patch_free(&patch);
+		return;
+	}
+	*a = (struct answer){ { .fn = answer_arrives, .arg = a }, pl, t, patch, v };
+	pb_loop_post(pl->loop, &a->work);
+}
+
+void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parked *p), void *arg)
+{
+	struct pbi_bus_loop *pl = pbi_on(b, pb_loop_current());
+	uint64_t now = pb_loop_now_us(pl->loop);
+
+	pb_list_each(n, &pl->parked) {
+		const struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
+		struct pb_parked p = { s->msg->b.name, s->reg->h.track, (now - s->since_us) / 1000,
+				       pbi_slot_token(s) };
+
+		if (!fn(arg, &p))
+			return;
+	}
+}

@@ -1,0 +1,478 @@
+/*
+ * Messages.
+ *
+ * A message object and its arena are kept together in a small cache per thread,
+ * so making one costs no call of the allocator: parameters of ordinary number
+ * and size fit into the arena's first block. Names and values are copied next
+ * to each other; looking one up is a scan that compares lengths first, which
+ * beats a hash table at the few dozen parameters that messages have.
+ */
+#include "bus/msg_impl.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "bus/conf.h"
+
+#define FIRST_PARAMS 24
+#ifdef __SANITIZE_ADDRESS__
+#define CACHE_MAX 0 /* let the sanitizer see every use after free */
+#else
+#define CACHE_MAX 64
+#endif
+#define TRACK_BYTES 160
+
+static _Thread_local struct pb_msg *cache;
+static _Thread_local unsigned cached;
+
+static uint64_t wall_us(void)
+{
+	struct pb_loop *l = pb_loop_current();
+	struct timespec ts;
+
+	if (l)
+		return pb_loop_wall_us(l);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static struct pb_msg *take(void)
+{
+	struct pb_msg *m = cache;
+	struct pb_arena *a;
+
+	if (m) {
+		cache = m->next;
+		cached--;
+		a = m->b.arena;
+		pb_arena_reset(a);
+	} else {
+		m = pb_alloc(sizeof(*m));
+		a = m ? pb_arena_new(PB_MSG_LIMIT_BYTES) : NULL;
+		if (!a) {
+			pb_free(m);
+			return NULL;
+		}
+	}
+	memset(m, 0, sizeof(*m));
+	m->b.arena = a;
+	return m;
+}
+
+struct pb_msg *pb_msg_new(struct pb_str name)
+{
+	struct pb_msg *m = take();
+
+	if (!m)
+		return NULL;
+	m->b.params = pb_arena_raw(m->b.arena, FIRST_PARAMS * sizeof(struct pb_param));
+	m->b.room = FIRST_PARAMS;
+	m->b.name = pb_arena_str(m->b.arena, name.p ? name : PB_STR(""));
+	m->b.retval = PB_STR("");
+	m->b.time_us = wall_us();
+	return m;
+}
+
+void pb_msg_free(struct pb_msg **mp)
+{
+	struct pb_msg *m = *mp;
+
+	if (!m)
+		return;
+	*mp = NULL;
+	if (cached < CACHE_MAX) {
+		m->next = cache;
+		cache = m;
+		cached++;
+		return;
+	}
+	pb_arena_free(&m->b.arena);
+	pb_free(m);
+}
+
+/* A thread that ends gives its cache back. */
+void pbi_msg_cache_drop(void);
+void pbi_msg_cache_drop(void)
+{
+	while (cache) {
+		struct pb_msg *m = cache;
+
+		cache = m->next;
+		pb_arena_free(&m->b.arena);
+		pb_free(m);
+	}
+	cached = 0;
+}
+
+struct pb_msg *pb_msg_copy(const struct pb_msg *m)
+{
+	struct pb_msg *c = pb_msg_new(m->b.name);
+
+	if (!c)
+		return NULL;
+	for (uint32_t i = 0; i < m->b.count; i++)
+		pb_msg_add(c, m->b.params[i].name, m->b.params[i].value);
+	pb_msg_set_retval(c, m->b.retval);
+	c->b.broadcast = m->b.broadcast;
+	c->b.time_us = m->b.time_us;
+	c->b.chan = m->b.chan;
+	c->b.deadline_us = m->b.deadline_us;
+	c->b.renamed = m->b.renamed;
+	c->b.failed |= m->b.failed;
+	return c;
+}
+
+void pb_msg_swap(struct pb_msg *a, struct pb_msg *b)
+{
+	struct pbi_body t = a->b;
+
+	a->b = b->b;
+	b->b = t;
+}
+
+struct pb_str pb_msg_name(const struct pb_msg *m)
+{
+	return m->b.name;
+}
+
+static struct pb_str keep(struct pb_msg *m, struct pb_str s)
+{
+	struct pb_str c = s.n ? pb_arena_str(m->b.arena, s) : PB_STR("");
+
+	if (s.n && !c.p) {
+		m->b.failed = true;
+		return PB_STR("");
+	}
+	return c;
+}
+
+void pb_msg_set_name(struct pb_msg *m, struct pb_str name)
+{
+	if (pb_str_eq(name, m->b.name))
+		return;
+	m->b.name = keep(m, name);
+	m->b.renamed++;
+}
+
+struct pb_str pb_msg_retval(const struct pb_msg *m)
+{
+	return m->b.retval;
+}
+
+void pb_msg_set_retval(struct pb_msg *m, struct pb_str text)
+{
+	m->b.retval = keep(m, text);
+}
+
+void pb_msg_again(struct pb_msg *m, struct pb_str name)
+{
+	pb_msg_set_name(m, name);
+	m->b.retval = PB_STR("");
+	m->b.time_us = wall_us();
+	m->b.deadline_us = 0;
+	if (m->b.track) {
+		for (uint32_t i = 0; i < m->b.count; i++) {
+			if (m->b.params[i].value.p == m->b.track) {
+				pb_msg_clear(m, m->b.params[i].name);
+				break;
+			}
+		}
+	}
+}
+
+static struct pb_param *find(const struct pb_msg *m, struct pb_str name)
+{
+	struct pb_param *p = m->b.params, *end = p + m->b.count;
+
+	for (; p < end; p++) {
+		if (p->name.n == name.n && memcmp(p->name.p, name.p, name.n) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+struct pb_str pb_msg_get(const struct pb_msg *m, struct pb_str name)
+{
+	const struct pb_param *p = find(m, name);
+
+	return p ? p->value : PB_STR_NULL;
+}
+
+bool pb_msg_has(const struct pb_msg *m, struct pb_str name)
+{
+	return find(m, name) != NULL;
+}
+
+bool pb_msg_get_bool(const struct pb_msg *m, struct pb_str name, bool def)
+{
+	return pb_str_to_bool(pb_msg_get(m, name), def);
+}
+
+int64_t pb_msg_get_int(const struct pb_msg *m, struct pb_str name, int64_t def, int64_t lo, int64_t hi)
+{
+	int64_t v;
+
+	return pb_str_to_i64(pb_msg_get(m, name), 0, lo, hi, &v) == -EINVAL ? def : v;
+}
+
+static bool more_room(struct pb_msg *m)
+{
+	uint32_t room = m->b.room * 2;
+	struct pb_param *p = pb_arena_raw(m->b.arena, room * sizeof(*p));
+
+	if (!p) {
+		m->b.failed = true;
+		return false;
+	}
+	memcpy(p, m->b.params, m->b.count * sizeof(*p));
+	m->b.params = p;
+	m->b.room = room;
+	return true;
+}
+
+void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value)
+{
+	struct pb_param *p;
+	char *c;
+
+	if (m->b.count == m->b.room && !more_room(m))
+		return;
+	c = pb_arena_bytes(m->b.arena, name.n + value.n + 2);
+	if (!c) {
+		m->b.failed = true;
+		return;
+	}
+	p = &m->b.params[m->b.count++];
+	p->name = pb_str(c, name.n);
+	memcpy(c, name.p, name.n);
+	c += name.n;
+	*c++ = '\0';
+	p->value = pb_str(c, value.n);
+	if (value.n)
+		memcpy(c, value.p, value.n);
+	c[value.n] = '\0';
+}
+
+void pb_msg_set(struct pb_msg *m, struct pb_str name, struct pb_str value)
+{
+	struct pb_param *p = find(m, name);
+
+	if (p)
+		p->value = keep(m, value);
+	else
+		pb_msg_add(m, name, value);
+}
+
+void pb_msg_set_bool(struct pb_msg *m, struct pb_str name, bool value)
+{
+	pb_msg_set(m, name, value ? PB_STR("true") : PB_STR("false"));
+}
+
+void pb_msg_set_int(struct pb_msg *m, struct pb_str name, int64_t value)
+{
+	struct pb_text t;
+	char buf[24];
+
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_addi(&t, value);
+	pb_msg_set(m, name, pb_text_str(&t));
+}
+
+void pb_msg_setf(struct pb_msg *m, struct pb_str name, const char *fmt, ...)
+{
+	char buf[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= sizeof(buf)) {
+		m->b.failed = true;
+		return;
+	}
+	pb_msg_set(m, name, pb_str(buf, (size_t)n));
+}
+
+void pb_msg_clear(struct pb_msg *m, struct pb_str name)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->b.count; i++) {
+		if (!pb_str_eq(m->b.params[i].name, name))
+			m->b.params[kept++] = m->b.params[i];
+	}
+	m->b.count = kept;
+}
+
+size_t pb_msg_count(const struct pb_msg *m)
+{
+	return m->b.count;
+}
+
+const struct pb_param *pb_msg_at(const struct pb_msg *m, size_t i)
+{
+	return i < m->b.count ? &m->b.params[i] : NULL;
+}
+
+uint64_t pb_msg_time_us(const struct pb_msg *m)
+{
+	return m->b.time_us;
+}
+
+void pb_msg_set_time_us(struct pb_msg *m, uint64_t us)
+{
+	m->b.time_us = us;
+}
+
+bool pb_msg_broadcast(const struct pb_msg *m)
+{
+	return m->b.broadcast;
+}
+
+void pb_msg_set_broadcast(struct pb_msg *m, bool on)
+{
+	m->b.broadcast = on;
+}
+
+struct pb_handle pb_msg_chan(const struct pb_msg *m)
+{
+	return m->b.chan;
+}
+
+void pb_msg_set_chan(struct pb_msg *m, struct pb_handle h)
+{
+	m->b.chan = h;
+}
+
+struct pb_arena *pb_msg_arena(struct pb_msg *m)
+{
+	return m->b.arena;
+}
+
+bool pb_msg_failed(const struct pb_msg *m)
+{
+	return m->b.failed || pb_arena_failed(m->b.arena);
+}
+
+/* ---- Tracking ------------------------------------------------------------ */
+
+/* Room for `n` more bytes of tracking text, moving it when it must. */
+static bool track_reserve(struct pb_msg *m, struct pb_param *p, uint32_t n)
+{
+	uint32_t room;
+	char *c;
+
+	if (p->value.p == m->b.track && m->b.track && m->b.track_room - m->b.track_n > n)
+		return true;
+	room = (uint32_t)p->value.n + n + TRACK_BYTES;
+	c = pb_arena_bytes(m->b.arena, room);
+	if (!c)
+		return false;
+	if (p->value.n)
+		memcpy(c, p->value.p, p->value.n);
+	m->b.track = c;
+	m->b.track_n = (uint32_t)p->value.n;
+	m->b.track_room = room;
+	return true;
+}
+
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority)
+{
+	struct pb_param *p = NULL;
+	char digits[12];
+	unsigned d = sizeof(digits);
+
+	/* Nearly always the last one, or the one whose text we are growing. */
+	if (m->b.count && m->b.params[m->b.count - 1].value.p == m->b.track && m->b.track)
+		p = &m->b.params[m->b.count - 1];
+	if (!p)
+		p = find(m, param);
+	if (!p) {
+		pb_msg_add(m, param, PB_STR(""));
+		p = find(m, param);
+		if (!p)
+			return;
+	}
+	do {
+		digits[--d] = (char)('0' + priority % 10);
+		priority /= 10;
+	} while (priority);
+	if (!track_reserve(m, p, (uint32_t)name.n + 14))
+		return;
+	char *c = m->b.track + m->b.track_n;
+
+	if (m->b.track_n)
+		*c++ = ',';
+	memcpy(c, name.p, name.n);
+	c += name.n;
+	*c++ = ':';
+	memcpy(c, digits + d, sizeof(digits) - d);
+	c += sizeof(digits) - d;
+	*c = '\0';
+	m->b.track_n = (uint32_t)(c - m->b.track);
+	p->value = pb_str(m->b.track, m->b.track_n);
+}
+
+/* ---- Escapes ----------------------------------------------------------------- */
+
+void pb_msg_escape(struct pb_text *t, struct pb_str s, bool names)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '%') {
+			pb_text_lit(t, "%%");
+		} else if (c < 0x20 || c == ':' || (names && c == '=')) {
+			pb_text_addc(t, '%');
+			pb_text_addc(t, (char)(c + 64));
+		} else {
+			pb_text_addc(t, (char)c);
+		}
+	}
+}
+
+ptrdiff_t pb_msg_unescape(struct pb_arena *a, struct pb_str s, struct pb_str *out)
+{
+	char *c = pb_arena_bytes(a, s.n + 1), *to = c;
+
+	*out = PB_STR_NULL;
+	if (!c)
+		return -(ptrdiff_t)s.n - 1;
+	for (size_t i = 0; i < s.n; i++) {
+		char x = s.p[i];
+
+		if ((unsigned char)x < 0x20)
+			return -(ptrdiff_t)i - 1;
+		if (x != '%') {
+			*to++ = x;
+			continue;
+		}
+		x = ++i < s.n ? s.p[i] : '\0';
+		if (x == '%')
+			*to++ = '%';
+		else if (x == 'z')
+			*to++ = ':';
+		else if (x >= 'A' && x <= '_')
+			*to++ = (char)(x - 64);
+		else
+			return -(ptrdiff_t)i - 1;
+	}
+	*to = '\0';
+	*out = pb_str(c, (size_t)(to - c));
+	return 0;
+}
+
+static struct pb_str expand_get(void *arg, struct pb_str name)
+{
+	return pb_msg_get(arg, name);
+}
+
+struct pb_str pb_msg_expand(const struct pb_msg *m, struct pb_str text, struct pb_arena *into)
+{
+	return pb_expand(text, expand_get, (void *)(uintptr_t)m, into);
+}

@@ -1,0 +1,68 @@
+/*
+ * What a message is made of, for the files of the bus only.
+ *
+ * The body is the content, exchanged as a whole by pb_msg_swap; the walk is the
+ * dispatch it is in, and stays with the object.
+ */
+#ifndef PB_BUS_MSG_IMPL_H
+#define PB_BUS_MSG_IMPL_H
+
+#include "bus/bus.h"
+
+struct pbi_bus_loop;
+struct pbi_table_ref;
+struct pbi_list;
+struct pbi_slot;
+struct pbi_visit;
+struct pb_reg;
+
+struct pbi_body {
+	struct pb_arena *arena;
+	struct pb_str name, retval;
+	struct pb_param *params;
+	uint32_t count, room;
+	uint32_t renamed; /* how often the name was set */
+	bool broadcast, failed;
+	uint64_t time_us;
+	struct pb_handle chan;
+	uint64_t deadline_us; /* of the loop clock; 0: set at dispatch */
+	/* the tracking parameter's text grows in place: */
+	char *track;
+	uint32_t track_n, track_room;
+};
+
+enum pbi_walk_state { PBI_IDLE, PBI_WALKING, PBI_PARKED };
+
+struct pbi_walk {
+	enum pbi_walk_state state;
+	bool handled, cancelled;
+	bool hold_refused; /* no memory for a slot */
+	struct pbi_bus_loop *on;
+	struct pbi_table_ref *table;
+	const struct pbi_list *list;
+	uint32_t pos;
+	uint32_t renamed; /* body.renamed when `list` was looked up */
+	uint32_t last_priority;
+	uint64_t last_seq;
+	struct pb_reg *reg; /* whose handler has it */
+	struct pbi_slot *slot; /* where it is parked, or about to be */
+	struct pbi_visit *visit; /* this is a copy on another loop */
+	struct pb_list asked; /* in the asker's pb_questions */
+	pb_done_fn done;
+	void *arg;
+	struct pb_loop *back; /* dispatched for a script loop: where `done` belongs */
+	struct pb_work work;
+};
+
+struct pb_msg {
+	struct pbi_body b;
+	struct pbi_walk w;
+	struct pb_msg *next; /* in a queue, or in the cache of free ones */
+};
+
+/** `by`'s content in place of m's; what the walk relies on stays. */
+void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by);
+/** Append "name:priority" to parameter `param`. */
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * A line of notices: the next is dispatched when the one before has been walked
+ * to its end. One at a time costs nothing when nobody holds: a walk that ends
+ * at once is followed by the next in the same turn.
+ */
+#include "bus/bus_impl.h"
+
+#include "base/alloc.h"
+
+struct pb_notices {
+	struct pb_bus *bus;
+	struct pb_loop *loop;
+	struct pb_msg *head, **tail;
+	unsigned refs;
+	bool busy, scheduled;
+	struct pb_work next;
+};
+
+struct pb_notices *pb_notices_new(struct pb_bus *b)
+{
+	struct pb_notices *n = pb_alloc_zero(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->bus = b;
+	n->loop = pb_loop_current();
+	n->tail = &n->head;
+	n->refs = 1;
+	return n;
+}
+
+void pb_notices_ref(struct pb_notices *n)
+{
+	n->refs++;
+}
+
+static void maybe_free(struct pb_notices *n)
+{
+	if (!n->refs && !n->head && !n->busy && !n->scheduled)
+		pb_free(n);
+}
+
+void pb_notices_unref(struct pb_notices **np)
+{
+	struct pb_notices *n = *np;
+
+	if (!n)
+		return;
+	*np = NULL;
+	pb_assert(pb_loop_is_mine(n->loop) && n->refs);
+	n->refs--;
+	maybe_free(n);
+}
+
+static void schedule(struct pb_notices *n);
+
+static void one_done(struct pb_msg *m, bool handled, void *arg)
+{
+	struct pb_notices *n = arg;
+
+	(void)handled;
+	pb_msg_free(&m);
+	n->busy = false;
+	if (n->head)
+		schedule(n);
+	else
+		maybe_free(n);
+}
+
+static void send_next(void *arg)
+{
+	struct pb_notices *n = arg;
+	struct pb_msg *m = n->head;
+
+	n->scheduled = false;
+	if (!m || n->busy)
+		return;
+	n->head = m->next;
+	if (!n->head)
+		n->tail = &n->head;
+	m->next = NULL;
+	n->busy = true;
+	pb_bus_dispatch(n->bus, m, NULL, one_done, n);
+}
+
+static void schedule(struct pb_notices *n)
+{
+	if (n->scheduled || n->busy)
+		return;
+	n->scheduled = true;
+	n->next = (struct pb_work){ .fn = send_next, .arg = n };
+	pb_loop_defer(n->loop, &n->next);
+}
+
+void pb_notices_add(struct pb_notices *n, struct pb_msg *m)
+{
+	pb_assert(pb_loop_is_mine(n->loop));
+	m->next = NULL;
+	*n->tail = m;
+	n->tail = &m->next;
+	schedule(n);
+}
