@@ -188,6 +188,14 @@ static void proceeding(struct sip_client *c)
 		sip_txn_live(&c->t, SIP_EV_EXPIRE, c->t.s->timing.proceeding_ms);
 }
 
+/** Only an accepted INVITE has more to say after a final response. */
+static bool is_last(const struct sip_client *c, enum sip_outcome what, const struct sip_arrival *in)
+{
+	if (what == SIP_OUT_FINAL)
+		return c->t.kind == SIP_NICT || in->msg->status >= 300;
+	return what != SIP_OUT_PROVISIONAL;
+}
+
 void sip_client_tell(struct sip_client *c, enum sip_outcome what, const struct sip_arrival *in)
 {
 	sip_client_fn fn = c->fn;
@@ -197,7 +205,7 @@ void sip_client_tell(struct sip_client *c, enum sip_outcome what, const struct s
 		proceeding(c);
 	if (what == SIP_OUT_TIMEOUT)
 		SIP_COUNT(c->t.s, CLIENT_TIMEOUT);
-	if (what == SIP_OUT_TIMEOUT || what == SIP_OUT_ERROR)
+	if (is_last(c, what, in))
 		c->fn = NULL;
 	if (fn)
 		fn(c->arg, what, in);

@@ -345,7 +345,7 @@ static void write_routes(const struct sip_dialog_core *d, struct sip_build *b)
 	sip_build_addr(b, SIP_HDR_ROUTE, &(struct sip_addr_args){ .uri = d->remote.target });
 }
 
-static bool carries_contact(enum sip_method method)
+bool sip_dialog_has_contact(enum sip_method method)
 {
 	return method == SIP_INVITE || method == SIP_UPDATE || method == SIP_SUBSCRIBE ||
 	       method == SIP_REFER || method == SIP_NOTIFY;
@@ -360,6 +360,6 @@ void sip_dialog_write(const struct sip_dialog_core *d, struct sip_build *b, enum
 	sip_build_hdr(b, SIP_HDR_TO, d->remote.to);
 	sip_build_hdr(b, SIP_HDR_CALL_ID, d->call_id);
 	sip_build_cseq(b, cseq, method_name);
-	if (d->contact.n && carries_contact(method))
+	if (d->contact.n && sip_dialog_has_contact(method))
 		sip_build_hdr(b, SIP_HDR_CONTACT, d->contact);
 }

@@ -106,6 +106,8 @@ struct sip_dialog_hop {
 };
 void sip_dialog_hop(const struct sip_dialog_core *d, struct sip_dialog_hop *out);
 
+/** Whether requests of that method and answers to them carry our Contact. */
+bool sip_dialog_has_contact(enum sip_method method);
 /**
  * Write what a request in the dialog carries after the Via: Route, From, To,
  * Call-ID, CSeq with `cseq`, Max-Forwards 70, Contact when it has one and the

@@ -25,8 +25,8 @@ struct pb_str sip_id_make(char out[SIP_ID_BYTES], const unsigned char random[SIP
 		bits = bits << 8 | random[i];
 	for (unsigned i = 2; i < 14; i++, bits >>= 5)
 		out[i] = letters[bits & 31];
-	/* 60 bits are used up, 4 are left; the ninth octet makes them 10 and more. */
-	bits = bits << 8 | random[8];
+	/* 60 bits are used up, 4 are left; the ninth octet makes them 10. */
+	bits |= (random[8] & 63u) << 4;
 	out[14] = letters[bits & 31];
 	out[15] = letters[bits >> 5 & 31];
 	return pb_str(out, SIP_ID_BYTES);

@@ -164,6 +164,7 @@ static int server_new(struct sip_stack *s, const struct sip_arrival *in, struct 
 	v->tag = put(&at, tag);
 	v->head = put(&at, pb_str_head(head, routes));
 	v->routes = put(&at, pb_str_from(head, routes));
+	v->method = (uint8_t)in->msg->method;
 	v->units = (unsigned)((n + UNIT_BYTES - 1) / UNIT_BYTES);
 	if (sip_txn_init(&v->t, s, invite ? SIP_IST : SIP_NIST, &in->path) != 0) {
 		pb_free(v);
@@ -304,13 +305,6 @@ bool sip_server_open(const struct sip_stack *s, struct sip_txn_id id)
 	return v && !v->final;
 }
 
-struct pb_str sip_server_tag(const struct sip_stack *s, struct sip_txn_id id)
-{
-	const struct sip_server *v = server_of(s, id);
-
-	return v ? v->tag : PB_STR_NULL;
-}
-
 void sip_server_set_user(struct sip_stack *s, struct sip_txn_id id, void *user)
 {
 	struct sip_server *v = server_of(s, id);
@@ -319,13 +313,34 @@ void sip_server_set_user(struct sip_stack *s, struct sip_txn_id id, void *user)
 		v->user = user;
 }
 
+/** Also one that has just failed: its user is being told, and may ask. */
+static const struct sip_server *server_or_failed(const struct sip_stack *s, struct sip_txn_id id)
+{
+	const struct sip_txn *t = sip_txn_find(s, id);
+
+	return t && (t->kind == SIP_IST || t->kind == SIP_NIST) ? (const struct sip_server *)t :
+								  NULL;
+}
+
 void *sip_server_user(const struct sip_stack *s, struct sip_txn_id id)
 {
-	struct sip_txn *t = sip_txn_find(s, id);
+	const struct sip_server *v = server_or_failed(s, id);
 
-	/* Also of one that has just failed: its user is being told. */
-	return t && (t->kind == SIP_IST || t->kind == SIP_NIST) ? ((struct sip_server *)t)->user :
-								  NULL;
+	return v ? v->user : NULL;
+}
+
+struct pb_str sip_server_tag(const struct sip_stack *s, struct sip_txn_id id)
+{
+	const struct sip_server *v = server_or_failed(s, id);
+
+	return v ? v->tag : PB_STR_NULL;
+}
+
+enum sip_method sip_server_method(const struct sip_stack *s, struct sip_txn_id id)
+{
+	const struct sip_server *v = server_or_failed(s, id);
+
+	return v ? (enum sip_method)v->method : SIP_METHOD_OTHER;
 }
 
 const struct sip_path *sip_server_path(const struct sip_stack *s, struct sip_txn_id id)

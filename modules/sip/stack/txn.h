@@ -142,6 +142,8 @@ int sip_server_repeat(struct sip_stack *s, struct sip_txn_id id);
 bool sip_server_open(const struct sip_stack *s, struct sip_txn_id id);
 /** Our To tag in its answers: the request's own, or the one made for it. */
 struct pb_str sip_server_tag(const struct sip_stack *s, struct sip_txn_id id);
+/** Of its request; SIP_METHOD_OTHER too when it is gone. */
+enum sip_method sip_server_method(const struct sip_stack *s, struct sip_txn_id id);
 /** One pointer for the user; NULL at first, and when the transaction is gone. */
 void sip_server_set_user(struct sip_stack *s, struct sip_txn_id id, void *user);
 void *sip_server_user(const struct sip_stack *s, struct sip_txn_id id);

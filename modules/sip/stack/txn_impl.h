@@ -39,6 +39,7 @@ struct sip_server {
 	struct sip_txn t;
 	struct pb_map_node merge; /* in s->merges, when the request had no To tag */
 	bool merges, final, once, cancelled;
+	uint8_t method; /* enum sip_method */
 	unsigned units; /* of the limit */
 	void *user;
 	struct pb_str key;  /* what its retransmissions are known by */

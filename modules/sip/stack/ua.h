@@ -78,6 +78,11 @@ struct sip_dialog_args {
 	void *arg;
 	/** Our Contact value, "<sip:...>"; absent: "<sip:LOCAL>" of the path. */
 	struct pb_str contact;
+	/**
+	 * Requests go to where the peer's last INVITE, UPDATE or answer came from,
+	 * not to its Contact (peers behind NAT).
+	 */
+	bool symmetric;
 };
 
 /**
@@ -101,17 +106,19 @@ struct sip_dialog_target {
 int sip_dialog_new_uac(struct sip_ua *ua, const struct sip_dialog_target *to,
 		       const struct sip_dialog_args *args, struct sip_dialog **out);
 /**
- * Out of the table; no more callbacks. An INVITE of its under way that it sent
- * is cancelled, or, if it should be accepted after all, acknowledged and ended
- * with BYE. A BYE is not sent of itself. Open server transactions of it are the
- * owner's to answer before.
+ * No more callbacks. An INVITE of its own under way is cancelled, or, if it is
+ * accepted after all, acknowledged and ended with BYE. Else no BYE is sent of
+ * itself. Open server transactions of it are the owner's to answer before.
  */
 void sip_dialog_free(struct sip_dialog **d);
 
 const struct sip_dialog_core *sip_dialog_core(const struct sip_dialog *d);
 /** Where its requests go. */
 const struct sip_path *sip_dialog_path(const struct sip_dialog *d);
-/** After the target was resolved anew (sip_dialog_hop tells what). */
+/**
+ * After the owner has resolved a host name (sip_dialog_hop tells which). Where
+ * the next hop is an IP address, the path follows by itself.
+ */
 void sip_dialog_set_path(struct sip_dialog *d, const struct sip_path *path);
 void *sip_dialog_arg(const struct sip_dialog *d);
 struct sip_ua *sip_dialog_ua(const struct sip_dialog *d);
@@ -142,7 +149,11 @@ int sip_dialog_ack_send(struct sip_dialog *d, struct pb_str type, struct pb_str 
 int sip_dialog_ack(struct sip_dialog *d);
 /** Cancel the INVITE under way; as sip_client_cancel, -ESTALE when there is none. */
 int sip_dialog_cancel(struct sip_dialog *d);
-/** BYE without anything; outcomes are of no interest. The dialog is ended. */
+/**
+ * BYE without anything; outcomes are of no interest. The dialog is ended. While
+ * the ACK to our 2xx is awaited the BYE waits too (section 15), also when the
+ * dialog is freed.
+ */
 int sip_dialog_bye(struct sip_dialog *d);
 
 /* ---- Answers in a dialog --------------------------------------------------------- */
