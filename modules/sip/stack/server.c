@@ -470,6 +470,23 @@ static bool admitted(struct sip_stack *s, const struct sip_arrival *in)
 	return true;
 }
 
+/** The 100 of an INVITE, made from the request: without a tag, with its Timestamp. */
+static void trying(struct sip_server *v, const struct sip_arrival *in)
+{
+	struct sip_stack *s = v->t.s;
+	struct sip_build *b = sip_transport_build(s->transport);
+	char ip[PB_ADDR_TEXT];
+
+	sip_build_response(b, b->out, in->msg,
+			   &(struct sip_answer){
+				   .code = 100,
+				   .received = pb_addr_print_ip(&in->path.peer, ip),
+				   .rport = pb_addr_port(&in->path.peer),
+			   });
+	s->draft = (struct sip_draft){ .b = b, .server = v->t.id, .code = 100 };
+	sip_server_send(s, PB_STR_NULL, PB_STR_NULL);
+}
+
 static void on_new(struct sip_stack *s, const struct sip_arrival *in, struct pb_str key)
 {
 	struct sip_server *v;
@@ -487,7 +504,7 @@ static void on_new(struct sip_stack *s, const struct sip_arrival *in, struct pb_
 	sip_txn_run(&v->t, SIP_EV_REQUEST, in);
 	v = server_of(s, id);
 	if (v && v->t.kind == SIP_IST && !v->t.bytes.n)
-		sip_server_answer(s, id, 100, PB_STR_NULL);
+		trying(v, in);
 }
 
 void sip_server_request(struct sip_stack *s, const struct sip_arrival *in)
