@@ -152,7 +152,7 @@ static int set_peer(struct sip_remote *r, struct pb_str uri, struct pb_str tag, 
 int sip_dialog_init_uac(struct sip_dialog_core *d, const struct sip_dialog_uac *a)
 {
 	size_t n = a->call_id.n + a->local_tag.n + tag_param.n + a->local_uri.n + a->remote_uri.n +
-		   a->contact.n + 1;
+		   a->contact.n + a->target.n + a->routes.n + 1;
 	char *at = pb_alloc(n);
 
 	*d = (struct sip_dialog_core){ .uac = true, .block = at, .local_cseq = a->cseq };
@@ -164,12 +164,33 @@ int sip_dialog_init_uac(struct sip_dialog_core *d, const struct sip_dialog_uac *
 	d->local_uri = pb_str_head(d->from, a->local_uri.n);
 	d->remote_uri = put(&at, a->remote_uri);
 	d->contact = put(&at, a->contact);
-	if (set_peer(&d->remote, d->remote_uri, PB_STR_NULL, a->routes) != 0 ||
-	    set_target(&d->remote, a->target) != 0) {
+	d->target = put(&at, a->target);
+	d->routes = put(&at, a->routes);
+	if (sip_dialog_reset(d) != 0) {
 		sip_dialog_fini(d);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+int sip_dialog_reset(struct sip_dialog_core *d)
+{
+	struct sip_remote r = { 0 };
+
+	if (set_peer(&r, d->remote_uri, PB_STR_NULL, d->routes) != 0 ||
+	    set_target(&r, d->target) != 0) {
+		sip_remote_fini(&r);
+		return -ENOMEM;
+	}
+	sip_remote_fini(&d->remote);
+	d->remote = r;
+	d->state = SIP_DIALOG_HALF;
+	return 0;
+}
+
+int sip_dialog_retarget(struct sip_dialog_core *d, struct pb_str uri)
+{
+	return set_target(&d->remote, uri);
 }
 
 /** Everything of `d` that never changes, from the request that makes it. */

@@ -47,6 +47,7 @@ struct sip_dialog_core {
 	struct pb_str local_tag;  /* views `from` */
 	struct pb_str remote_uri; /* name-addr of the peer */
 	struct pb_str contact;	  /* our Contact value; empty: none */
+	struct pb_str target, routes; /* UAC: what it began with */
 	uint32_t local_cseq;	  /* last number sent */
 	struct sip_remote remote;
 };
@@ -82,6 +83,13 @@ void sip_dialog_fini(struct sip_dialog_core *d);
  */
 int sip_dialog_learn(struct sip_dialog_core *d, const struct sip_msg *resp,
 		     const struct sip_core *core);
+/**
+ * Half again, as before the first response: its INVITE was refused, and may be
+ * sent anew (with credentials, to another target). @return 0 or -ENOMEM.
+ */
+int sip_dialog_reset(struct sip_dialog_core *d);
+/** Another first target for an INVITE that is sent anew (3xx); half ones only. */
+int sip_dialog_retarget(struct sip_dialog_core *d, struct pb_str uri);
 void sip_remote_fini(struct sip_remote *r);
 
 /** By our tag alone, which is ours to make unique. */

@@ -103,6 +103,18 @@ int sip_dialog_bye(struct sip_dialog *d)
 	return err;
 }
 
+int sip_dialog_redirect(struct sip_dialog *d, struct pb_str target, const struct sip_path *path)
+{
+	int err;
+
+	if (d->core.state != SIP_DIALOG_HALF || d->invite_pending)
+		return -EBUSY;
+	err = sip_dialog_retarget(&d->core, target);
+	if (!err)
+		d->path = *path;
+	return err;
+}
+
 /* ---- ACK ------------------------------------------------------------------------------------- */
 
 int sip_dialog_ack_begin(struct sip_dialog *d, struct sip_build **b)
@@ -173,13 +185,18 @@ bool sip_dialog_lingers(const struct sip_dialog *d)
 	return pb_timer_active(&d->linger);
 }
 
-void sip_dialog_fini_invite(struct sip_dialog *d)
+static void forget_forks(struct sip_dialog *d)
 {
 	struct pb_list *n;
 
-	sip_client_forget(d->ua->stack, d->invite_out);
 	while ((n = pb_list_pop(&d->forks)))
 		pb_free(pb_container(n, struct sip_fork, node));
+}
+
+void sip_dialog_fini_invite(struct sip_dialog *d)
+{
+	sip_client_forget(d->ua->stack, d->invite_out);
+	forget_forks(d);
 	pb_timer_stop(&d->linger);
 	pb_free((char *)d->ack.p);
 	d->ack = PB_STR_NULL;
@@ -317,8 +334,12 @@ static void on_2xx(struct sip_dialog *d, const struct sip_arrival *in)
 /** Refused, timed out, or not to be sent. */
 static void on_refused(struct sip_dialog *d, enum sip_outcome what, const struct sip_arrival *in)
 {
+	bool first = d->core.state == SIP_DIALOG_HALF || d->core.state == SIP_DIALOG_EARLY;
+
 	d->invite_pending = false;
-	if (d->core.state != SIP_DIALOG_CONFIRMED)
+	forget_forks(d);
+	/* Whoever was early is so no more; the caller may try again (401, 302). */
+	if (first && sip_dialog_reset(&d->core) != 0)
 		d->core.state = SIP_DIALOG_ENDED;
 	if (d->orphan)
 		sip_dialog_reap(d);

@@ -142,6 +142,12 @@ int sip_dialog_begin(struct sip_dialog *d, struct pb_str method, struct sip_buil
  */
 int sip_dialog_send(struct sip_dialog *d, struct pb_str type, struct pb_str body, sip_client_fn fn,
 		    void *arg, struct sip_txn_id *out);
+/**
+ * After a refusal the dialog is half again: the INVITE may be begun anew in it,
+ * with credentials, or after this at another target (3xx). @return 0, -ENOMEM,
+ * -EBUSY (not half, or an INVITE is under way).
+ */
+int sip_dialog_redirect(struct sip_dialog *d, struct pb_str target, const struct sip_path *path);
 /** Acknowledge the 2xx to our INVITE: begin, headers, send. Repeated by itself. */
 int sip_dialog_ack_begin(struct sip_dialog *d, struct sip_build **b);
 int sip_dialog_ack_send(struct sip_dialog *d, struct pb_str type, struct pb_str body);

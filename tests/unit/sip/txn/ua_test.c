@@ -409,7 +409,29 @@ static void refused(void)
 	call();
 	respond(0, 486, "t1");
 	CU_ASSERT_EQUAL(user.status, 486);
-	CU_ASSERT_EQUAL(sip_dialog_core(user.d)->state, SIP_DIALOG_ENDED);
+	CU_ASSERT_EQUAL(sip_dialog_core(user.d)->state, SIP_DIALOG_HALF);
+	end();
+}
+
+static void tried_again(void)
+{
+	begin();
+	call();
+	respond(0, 183, "t1");
+	respond(0, 401, "t1");
+	CU_ASSERT_EQUAL(user.status, 401);
+	wire_on(0, do_invite, NULL);
+	wire_run(1);
+	PB_SAME(wire_line(2), "INVITE sip:b@192.0.2.9:5070 SIP/2.0");
+	PB_SAME(wire_header(2, "To"), "<sip:b@example.org>");
+	PB_SAME(wire_header(2, "CSeq"), "2 INVITE");
+	CU_ASSERT_TRUE(pb_str_eq(wire_header(0, "From"), wire_header(2, "From")));
+	CU_ASSERT_TRUE(pb_str_eq(wire_header(0, "Call-ID"), wire_header(2, "Call-ID")));
+	respond(0, 401, "t1"); /* the old one's ACK got lost: the transaction sees to it */
+	PB_SAME(wire_line(3), "ACK sip:b@192.0.2.9:5070 SIP/2.0");
+	respond(2, 200, "t2");
+	PB_SAME(wire_header(4, "CSeq"), "2 ACK");
+	PB_SAME(sip_dialog_core(user.d)->remote.tag, "t2");
 	end();
 }
 
@@ -500,6 +522,6 @@ PB_TESTS("sip/ua", { "call taken", call_taken }, { "2xx repeated, no ACK", two_h
 	 { "CSeq backwards", backwards }, { "cancelled", cancelled },
 	 { "BYE while ringing", bye_while_ringing }, { "re-INVITE", reinvited },
 	 { "no Contact", no_contact }, { "call made", call_made }, { "forked", forked },
-	 { "refused", refused }, { "freed while ringing", freed_while_ringing },
+	 { "refused", refused }, { "tried again", tried_again }, { "freed while ringing", freed_while_ringing },
 	 { "freed in its callback", freed_in_its_callback }, { "nobody there", nobody_there },
 	 { "glare", glare }, { "out of memory", out_of_memory })
