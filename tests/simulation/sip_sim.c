@@ -43,7 +43,7 @@ static struct scene {
 	struct call caller[CALLS], callee[CALLS];
 	struct question asked[QUESTIONS], answer[QUESTIONS];
 	uint64_t digest, taps;
-} *scene;
+} * scene;
 
 static struct sip_ua *ua_here(unsigned side)
 {
@@ -146,8 +146,9 @@ static void start_call(void *arg)
 	struct sip_ua *ua = ua_here(0);
 	char target[64], ip[PB_ADDR_TEXT];
 	struct sip_dialog_target to = {
-		.target = pb_str(target, (size_t)snprintf(target, sizeof(target), "sip:b%u@%.*s", n,
-							  PB_STR_F(pb_addr_print(&scene->addr[1], ip)))),
+		.target = pb_str(target,
+				 (size_t)snprintf(target, sizeof(target), "sip:b%u@%.*s", n,
+						  PB_STR_F(pb_addr_print(&scene->addr[1], ip)))),
 		.local_uri = PB_STR("\"A\" <sip:a@example.org>"),
 		.remote_uri = PB_STR("<sip:b@example.org>"),
 	};
@@ -234,7 +235,8 @@ static void callee_invited(struct sip_ua *ua, struct sip_txn_id id, const struct
 	c->invite = id;
 	c->fate = scene->caller[c - scene->callee].fate;
 	pb_timer_init(&c->timer, on_callee_timer, c);
-	if (sip_dialog_new_uas(ua, id, in, &(struct sip_dialog_args){ .ops = &callee_ops, .arg = c },
+	if (sip_dialog_new_uas(ua, id, in,
+			       &(struct sip_dialog_args){ .ops = &callee_ops, .arg = c },
 			       &c->dialog) != 0)
 		abort();
 	sip_dialog_answer(c->dialog, id, 180, PB_STR_NULL);
@@ -248,7 +250,8 @@ static void on_request_b(void *arg, struct sip_txn_id id, const struct sip_arriv
 	callee_invited(ua_here(1), id, in);
 }
 
-/* ---- Questions: OPTIONS from the callees' engine to the callers' ------------------------------ */
+/* ---- Questions: OPTIONS from the callees' engine to the callers' ------------------------------
+ */
 
 static void on_thought(void *arg)
 {
@@ -294,11 +297,13 @@ static void ask(void *arg)
 	struct sip_path path;
 
 	if (sip_path_choose(t, &scene->addr[0], &path) != 0 ||
-	    sip_client_begin(sip_ua_stack(ua), &path, PB_STR("OPTIONS"), pb_str(uri, (size_t)n), &b) != 0)
+	    sip_client_begin(sip_ua_stack(ua), &path, PB_STR("OPTIONS"), pb_str(uri, (size_t)n),
+			     &b) != 0)
 		abort();
 	sip_build_number(b, SIP_HDR_MAX_FORWARDS, 70);
-	sip_build_addr(b, SIP_HDR_FROM, &(struct sip_addr_args){ .uri = PB_STR("sip:q@example.org"),
-								 .tag = sip_transport_id(t, tag) });
+	sip_build_addr(b, SIP_HDR_FROM,
+		       &(struct sip_addr_args){ .uri = PB_STR("sip:q@example.org"),
+						.tag = sip_transport_id(t, tag) });
 	sip_build_addr(b, SIP_HDR_TO, &(struct sip_addr_args){ .uri = pb_str(uri, (size_t)n) });
 	sip_build_hdr(b, SIP_HDR_CALL_ID, sip_transport_id(t, id));
 	sip_build_cseq(b, 1, PB_STR("OPTIONS"));
@@ -306,9 +311,11 @@ static void ask(void *arg)
 		abort();
 }
 
-/* ---- The run ------------------------------------------------------------------------------------ */
+/* ---- The run ------------------------------------------------------------------------------------
+ */
 
-static const struct sip_ua_ops ua_ops[2] = { { .request = on_request_a }, { .request = on_request_b } };
+static const struct sip_ua_ops ua_ops[2] = { { .request = on_request_a },
+					     { .request = on_request_b } };
 
 static void open_ua(void *arg)
 {
@@ -344,8 +351,7 @@ static void arm_start(void *arg)
 	struct call *c = arg;
 
 	pb_timer_init(&c->timer, start_call, c);
-	pb_timer_start(pb_loop_current(), &c->timer,
-		       EVERY_MS * (uint64_t)(c - scene->caller));
+	pb_timer_start(pb_loop_current(), &c->timer, EVERY_MS * (uint64_t)(c - scene->caller));
 }
 
 static void arm_ask(void *arg)
@@ -399,14 +405,16 @@ static void run(uint64_t seed, unsigned calls, unsigned questions)
 	set_up(seed);
 	for (unsigned i = 0; i < calls; i++) {
 		scene->caller[i].fate = (enum fate)(i % FATES);
-		pb_loop_call(pb_loops_at(scene->engine[0], i % LOOPS), arm_start, &scene->caller[i]);
+		pb_loop_call(pb_loops_at(scene->engine[0], i % LOOPS), arm_start,
+			     &scene->caller[i]);
 	}
 	for (unsigned i = 0; i < questions; i++)
 		pb_loop_call(pb_loops_at(scene->engine[1], i % LOOPS), arm_ask, &scene->asked[i]);
 	pb_sim_run(scene->sim, 24 * 3600 * 1000ull, NULL, NULL);
 }
 
-/* ---- What must hold -------------------------------------------------------------------------------- */
+/* ---- What must hold
+ * -------------------------------------------------------------------------------- */
 
 static void nothing_left(void)
 {

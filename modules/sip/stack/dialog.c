@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 
 enum {
-	ROUTES_MAX = 64, /* values of a route set */
+	ROUTES_MAX = 64,   /* values of a route set */
 	MAX_FORWARDS = 70, /* RFC 3261 section 8.1.1.6 */
 };
 
@@ -27,7 +27,6 @@ static struct pb_str put(char **at, struct pb_str s)
 		*(*at)++ = s.p[i] == '\r' || s.p[i] == '\n' ? ' ' : s.p[i];
 	return copy;
 }
-
 
 static const struct pb_str tag_param = PB_STR_INIT(";tag=");
 
@@ -133,7 +132,8 @@ void sip_remote_fini(struct sip_remote *r)
 }
 
 /** A new block with To, tag and route set. @return 0 or -ENOMEM: as before. */
-static int set_peer(struct sip_remote *r, struct pb_str uri, struct pb_str tag, struct pb_str routes)
+static int set_peer(struct sip_remote *r, struct pb_str uri, struct pb_str tag,
+		    struct pb_str routes)
 {
 	char *block = pb_alloc(uri.n + tag_param.n + tag.n + routes.n + 1), *at = block;
 
@@ -194,8 +194,8 @@ int sip_dialog_retarget(struct sip_dialog_core *d, struct pb_str uri)
 }
 
 /** Everything of `d` that never changes, from the request that makes it. */
-static int uas_block(struct sip_dialog_core *d, const struct sip_core *core, struct pb_str local_tag,
-		     struct pb_str contact)
+static int uas_block(struct sip_dialog_core *d, const struct sip_core *core,
+		     struct pb_str local_tag, struct pb_str contact)
 {
 	size_t n = core->call_id.n + addr_bytes(&core->to) + tag_param.n + local_tag.n +
 		   addr_bytes(&core->from) + contact.n;
@@ -276,7 +276,8 @@ int sip_dialog_learn(struct sip_dialog_core *d, const struct sip_msg *resp,
 	return err ? err : learn_peer(&d->remote, d->remote_uri, core->to_tag, resp, true);
 }
 
-/* ---- Matching and order ------------------------------------------------------------------------ */
+/* ---- Matching and order ------------------------------------------------------------------------
+ */
 
 uint64_t sip_dialog_hash(struct pb_str local_tag)
 {
@@ -309,7 +310,8 @@ int sip_dialog_refresh(struct sip_dialog_core *d, const struct sip_msg *m)
 	return set_target(&d->remote, target);
 }
 
-/* ---- Requests -------------------------------------------------------------------------------------- */
+/* ---- Requests
+ * -------------------------------------------------------------------------------------- */
 
 /** The first of the route set; `rest` what follows. */
 static bool first_route(const struct sip_dialog_core *d, struct sip_addr *a, struct pb_str *rest)
@@ -341,9 +343,10 @@ void sip_dialog_hop(const struct sip_dialog_core *d, struct sip_dialog_hop *out)
 	out->next = route.uri;
 	out->strict = is_strict(route.uri);
 	if (out->strict)
-		out->request_uri = pb_str_head(route.uri, (size_t)(pb_str_chr(route.uri, '?') >= 0 ?
-									   pb_str_chr(route.uri, '?') :
-									   (ptrdiff_t)route.uri.n));
+		out->request_uri =
+			pb_str_head(route.uri, (size_t)(pb_str_chr(route.uri, '?') >= 0
+								? pb_str_chr(route.uri, '?')
+								: (ptrdiff_t)route.uri.n));
 }
 
 static void write_routes(const struct sip_dialog_core *d, struct sip_build *b)

@@ -14,7 +14,7 @@
 #include "sip/stack/id.h"
 
 enum sip_dialog_state {
-	SIP_DIALOG_HALF,  /* UAC before the first response with a tag */
+	SIP_DIALOG_HALF, /* UAC before the first response with a tag */
 	SIP_DIALOG_EARLY,
 	SIP_DIALOG_CONFIRMED,
 	SIP_DIALOG_ENDED, /* BYE sent or received, or the INVITE failed */
@@ -22,13 +22,13 @@ enum sip_dialog_state {
 
 /** What a dialog learns of its peer; one of these per fork. */
 struct sip_remote {
-	char *block; /* owns the next three */
+	char *block;          /* owns the next three */
 	struct pb_str to;     /* value of To in our requests: URI and tag */
 	struct pb_str tag;    /* views `to`; absent: none (yet) */
 	struct pb_str routes; /* Route values in order, comma-separated; empty: none */
 	char *target_block;
 	struct pb_str target; /* remote target URI */
-	uint32_t cseq;	      /* highest number received */
+	uint32_t cseq;        /* highest number received */
 	bool has_cseq;
 };
 
@@ -39,27 +39,27 @@ struct sip_dialog_id {
 /** The state of RFC 3261 section 12; read freely, change by the functions. */
 struct sip_dialog_core {
 	enum sip_dialog_state state;
-	bool uac; /* we sent the request that made it */
+	bool uac;    /* we sent the request that made it */
 	char *block; /* owns the slices */
 	struct pb_str call_id;
-	struct pb_str from;	  /* value of From in our requests: local_uri and tag */
-	struct pb_str local_uri;  /* name-addr, views `from` */
-	struct pb_str local_tag;  /* views `from` */
-	struct pb_str remote_uri; /* name-addr of the peer */
-	struct pb_str contact;	  /* our Contact value; empty: none */
+	struct pb_str from;           /* value of From in our requests: local_uri and tag */
+	struct pb_str local_uri;      /* name-addr, views `from` */
+	struct pb_str local_tag;      /* views `from` */
+	struct pb_str remote_uri;     /* name-addr of the peer */
+	struct pb_str contact;        /* our Contact value; empty: none */
 	struct pb_str target, routes; /* UAC: what it began with */
-	uint32_t local_cseq;	  /* last number sent */
+	uint32_t local_cseq;          /* last number sent */
 	struct sip_remote remote;
 };
 
 struct sip_dialog_uac {
 	struct pb_str call_id, local_tag; /* of our making (id.h) */
-	struct pb_str local_uri;  /* `"A" <sip:a@b>`: From without its tag, in <> */
-	struct pb_str remote_uri; /* To, likewise */
-	struct pb_str target;	  /* first Request-URI */
-	struct pb_str routes;	  /* preloaded Route values; absent: none */
+	struct pb_str local_uri;          /* `"A" <sip:a@b>`: From without its tag, in <> */
+	struct pb_str remote_uri;         /* To, likewise */
+	struct pb_str target;             /* first Request-URI */
+	struct pb_str routes;             /* preloaded Route values; absent: none */
 	struct pb_str contact;
-	uint32_t cseq;		  /* number before the first; 0: start with 1 */
+	uint32_t cseq; /* number before the first; 0: start with 1 */
 };
 
 /** @return 0, -ENOMEM. */
@@ -99,7 +99,7 @@ bool sip_dialog_matches(const struct sip_dialog_core *d, const struct sip_dialog
 
 /** What becomes of a request in the dialog (section 12.2.2). */
 enum sip_order {
-	SIP_ORDER_OK,	/* in order; the number is noted */
+	SIP_ORDER_OK,   /* in order; the number is noted */
 	SIP_ORDER_LATE, /* lower than one before: 500 */
 };
 enum sip_order sip_dialog_order(struct sip_dialog_core *d, const struct sip_core *core);
@@ -110,7 +110,7 @@ int sip_dialog_refresh(struct sip_dialog_core *d, const struct sip_msg *m);
 struct sip_dialog_hop {
 	struct pb_str request_uri;
 	struct pb_str next; /* URI whose host is to be asked: topmost route or target */
-	bool strict;	    /* the first router is a strict one (RFC 2543) */
+	bool strict;        /* the first router is a strict one (RFC 2543) */
 };
 void sip_dialog_hop(const struct sip_dialog_core *d, struct sip_dialog_hop *out);
 

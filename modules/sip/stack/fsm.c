@@ -168,9 +168,9 @@ struct sip_step sip_nist_step(enum sip_state s, enum sip_event e)
 const char *sip_state_name(enum sip_state s)
 {
 	static const char *const names[SIP_STATES] = {
-		[SIP_ST_INIT] = "init",		  [SIP_ST_CALLING] = "calling",
-		[SIP_ST_TRYING] = "trying",	  [SIP_ST_PROCEEDING] = "proceeding",
-		[SIP_ST_ACCEPTED] = "accepted",	  [SIP_ST_COMPLETED] = "completed",
+		[SIP_ST_INIT] = "init",           [SIP_ST_CALLING] = "calling",
+		[SIP_ST_TRYING] = "trying",       [SIP_ST_PROCEEDING] = "proceeding",
+		[SIP_ST_ACCEPTED] = "accepted",   [SIP_ST_COMPLETED] = "completed",
 		[SIP_ST_CONFIRMED] = "confirmed", [SIP_ST_TERMINATED] = "terminated",
 	};
 

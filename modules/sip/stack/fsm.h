@@ -44,23 +44,23 @@ enum sip_event {
 enum {
 	SIP_DO_STOP_RESEND = 1 << 0, /* stop A, E, G */
 	SIP_DO_STOP_LIFE = 1 << 1,   /* stop B, F, H */
-	SIP_DO_SEND = 1 << 2,	     /* the request, or the answer just given */
-	SIP_DO_REPEAT = 1 << 3,	     /* the last request or answer again */
+	SIP_DO_SEND = 1 << 2,        /* the request, or the answer just given */
+	SIP_DO_REPEAT = 1 << 3,      /* the last request or answer again */
 	SIP_DO_SEND_ACK = 1 << 4,    /* section 17.1.1.3 */
-	SIP_DO_ARM_A = 1 << 5,	     /* T1, doubling each time */
-	SIP_DO_ARM_E = 1 << 6,	     /* T1, doubling up to T2 */
-	SIP_DO_ARM_E2 = 1 << 7,	     /* T2: timer E in Proceeding */
-	SIP_DO_ARM_G = 1 << 8,	     /* T1, doubling up to T2 */
-	SIP_DO_ARM_B = 1 << 9,	     /* 64*T1: timers B, F */
-	SIP_DO_ARM_H = 1 << 10,	     /* 64*T1 */
-	SIP_DO_ARM_D = 1 << 11,	     /* 64*T1, at least 32 s by default; 0 when reliable */
-	SIP_DO_ARM_I = 1 << 12,	     /* T4: timers I, K; 0 when reliable */
-	SIP_DO_ARM_J = 1 << 13,	     /* 64*T1: timer J; 0 when reliable */
-	SIP_DO_ARM_L = 1 << 14,	     /* 64*T1: timers L, M, however reliable */
-	SIP_DO_TELL = 1 << 15,	     /* pass the message that came to the user */
+	SIP_DO_ARM_A = 1 << 5,       /* T1, doubling each time */
+	SIP_DO_ARM_E = 1 << 6,       /* T1, doubling up to T2 */
+	SIP_DO_ARM_E2 = 1 << 7,      /* T2: timer E in Proceeding */
+	SIP_DO_ARM_G = 1 << 8,       /* T1, doubling up to T2 */
+	SIP_DO_ARM_B = 1 << 9,       /* 64*T1: timers B, F */
+	SIP_DO_ARM_H = 1 << 10,      /* 64*T1 */
+	SIP_DO_ARM_D = 1 << 11,      /* 64*T1, at least 32 s by default; 0 when reliable */
+	SIP_DO_ARM_I = 1 << 12,      /* T4: timers I, K; 0 when reliable */
+	SIP_DO_ARM_J = 1 << 13,      /* 64*T1: timer J; 0 when reliable */
+	SIP_DO_ARM_L = 1 << 14,      /* 64*T1: timers L, M, however reliable */
+	SIP_DO_TELL = 1 << 15,       /* pass the message that came to the user */
 	SIP_DO_TELL_TIMEOUT = 1 << 16,
 	SIP_DO_TELL_ERROR = 1 << 17,
-	SIP_DO_FREE = 1 << 18,	     /* last */
+	SIP_DO_FREE = 1 << 18, /* last */
 };
 
 struct sip_step {

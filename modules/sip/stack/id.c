@@ -32,8 +32,8 @@ struct pb_str sip_id_make(char out[SIP_ID_BYTES], const unsigned char random[SIP
 	return pb_str(out, SIP_ID_BYTES);
 }
 
-struct pb_str sip_branch_make(char out[SIP_BRANCH_BYTES],
-			      const unsigned char random[SIP_ID_RANDOM], unsigned loop)
+struct pb_str sip_branch_make(char out[SIP_BRANCH_BYTES], const unsigned char random[SIP_ID_RANDOM],
+			      unsigned loop)
 {
 	memcpy(out, "z9hG4bK", 7);
 	sip_id_make(out + 7, random, loop);

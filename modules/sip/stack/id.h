@@ -12,8 +12,8 @@
 #include "base/str.h"
 
 enum {
-	SIP_ID_BYTES = 16,	 /* text of a tag or Call-ID, no NUL */
-	SIP_ID_RANDOM = 9,	 /* random octets that go into one */
+	SIP_ID_BYTES = 16,                   /* text of a tag or Call-ID, no NUL */
+	SIP_ID_RANDOM = 9,                   /* random octets that go into one */
 	SIP_BRANCH_BYTES = 7 + SIP_ID_BYTES, /* with z9hG4bK */
 };
 
@@ -21,8 +21,8 @@ enum {
 struct pb_str sip_id_make(char out[SIP_ID_BYTES], const unsigned char random[SIP_ID_RANDOM],
 			  unsigned loop);
 /** The same for a branch, with its magic cookie (RFC 3261 section 8.1.1.7). */
-struct pb_str sip_branch_make(char out[SIP_BRANCH_BYTES],
-			      const unsigned char random[SIP_ID_RANDOM], unsigned loop);
+struct pb_str sip_branch_make(char out[SIP_BRANCH_BYTES], const unsigned char random[SIP_ID_RANDOM],
+			      unsigned loop);
 /**
  * The loop of an id of the form that we make, or -1 when it is not of that form
  * or names a loop at or over `loops`. A stranger can write such an id too: it

@@ -164,7 +164,8 @@ static void ack_again(struct sip_dialog *d, uint32_t cseq)
 	sip_path_send(sip_ua_transport(d->ua), &d->path, d->ack);
 }
 
-/* ---- Lingering ---------------------------------------------------------------------------------- */
+/* ---- Lingering ----------------------------------------------------------------------------------
+ */
 
 static void on_linger(void *arg)
 {
@@ -202,7 +203,8 @@ void sip_dialog_fini_invite(struct sip_dialog *d)
 	d->ack = PB_STR_NULL;
 }
 
-/* ---- Forks ------------------------------------------------------------------------------------------ */
+/* ---- Forks
+ * ------------------------------------------------------------------------------------------ */
 
 /** The fork of that tag, made when it is new; NULL: no memory, or too many. */
 static struct sip_fork *fork_of(struct sip_dialog *d, struct pb_str tag)
@@ -210,7 +212,8 @@ static struct sip_fork *fork_of(struct sip_dialog *d, struct pb_str tag)
 	struct sip_fork *f;
 	unsigned n = 0;
 
-	pb_list_each(it, &d->forks) {
+	pb_list_each(it, &d->forks)
+	{
 		f = pb_container(it, struct sip_fork, node);
 		if (pb_str_ieq(pb_str(f->tag, f->tag_n), tag))
 			return f;
@@ -264,7 +267,8 @@ static void fork_end(struct sip_dialog *d, const struct sip_arrival *in)
 	d->path = path;
 }
 
-/* ---- Outcomes ------------------------------------------------------------------------------------------ */
+/* ---- Outcomes
+ * ------------------------------------------------------------------------------------------ */
 
 static void tell(struct sip_dialog *d, enum sip_outcome what, const struct sip_arrival *in)
 {

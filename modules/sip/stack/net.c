@@ -18,7 +18,7 @@
 
 enum {
 	PARCEL_BYTES = 128 * 1024, /* as full as one gets */
-	PARCELS_MAX = 256,	   /* of one loop: a stuck receiver costs datagrams, not memory */
+	PARCELS_MAX = 256,         /* of one loop: a stuck receiver costs datagrams, not memory */
 };
 
 struct parcel {

@@ -84,7 +84,8 @@ static bool may_merge(const struct sip_core *c)
 
 /* ---- Birth and death ----------------------------------------------------------------------- */
 
-/** The lines of all answers, status line apart, in the loop's text; at *routes the Record-Routes. */
+/** The lines of all answers, status line apart, in the loop's text; at *routes the Record-Routes.
+ */
 static struct pb_str build_head(struct sip_stack *s, const struct sip_arrival *in,
 				struct pb_str tag, size_t *routes)
 {
@@ -193,7 +194,8 @@ void sip_server_free(struct sip_server *v)
 	pb_free(v);
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------- */
+/* ---- Answers ----------------------------------------------------------------------------------
+ */
 
 static bool plain(struct pb_str s)
 {
@@ -220,8 +222,8 @@ static int answerable(struct sip_stack *s, struct sip_txn_id id, struct sip_serv
 	return 0;
 }
 
-int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code,
-		     struct pb_str reason, struct sip_build **b)
+int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code, struct pb_str reason,
+		     struct sip_build **b)
 {
 	struct sip_server *v;
 	int err = answerable(s, id, &v);
@@ -318,8 +320,8 @@ static const struct sip_server *server_or_failed(const struct sip_stack *s, stru
 {
 	const struct sip_txn *t = sip_txn_find(s, id);
 
-	return t && (t->kind == SIP_IST || t->kind == SIP_NIST) ? (const struct sip_server *)t :
-								  NULL;
+	return t && (t->kind == SIP_IST || t->kind == SIP_NIST) ? (const struct sip_server *)t
+								: NULL;
 }
 
 void *sip_server_user(const struct sip_stack *s, struct sip_txn_id id)
@@ -400,7 +402,8 @@ static unsigned late_trying_ms(const struct sip_timing *timing)
 	return at;
 }
 
-/* ---- Requests ---------------------------------------------------------------------------------- */
+/* ---- Requests ----------------------------------------------------------------------------------
+ */
 
 static void on_ack(struct sip_stack *s, const struct sip_arrival *in)
 {
@@ -455,16 +458,16 @@ static bool admitted(struct sip_stack *s, const struct sip_arrival *in)
 		sip_reply(s->transport, in, 482, PB_STR_NULL);
 		return false;
 	}
+	if (s->units >= s->args.server_limit && !c->to_tag.p && in->msg->method != SIP_BYE) {
+		SIP_COUNT(s, SERVER_FULL);
+		sip_reply(s->transport, in, 503, PB_STR_NULL);
+		return false;
+	}
 	code = s->args.ops->admit ? s->args.ops->admit(s->args.arg, in) : 0;
 	if (code) {
 		SIP_COUNT(s, SERVER_REFUSED);
 		if (code != SIP_ADMIT_DONE)
 			sip_reply(s->transport, in, code, PB_STR_NULL);
-		return false;
-	}
-	if (s->units >= s->args.server_limit && !c->to_tag.p && in->msg->method != SIP_BYE) {
-		SIP_COUNT(s, SERVER_FULL);
-		sip_reply(s->transport, in, 503, PB_STR_NULL);
 		return false;
 	}
 	return true;

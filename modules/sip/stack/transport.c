@@ -12,17 +12,17 @@
 #include "loop/world.h"
 
 enum {
-	MAX_BYTES = 1500,     /* of a datagram, when the listener does not say */
-	SOURCES = 16,	      /* cached answers of pb_udp_source, a power of two */
-	SOURCE_MS = 10000,    /* how long one is believed: routes may change */
-	RETRY_AFTER_MIN = 5,  /* seconds of a 503's Retry-After ... */
+	MAX_BYTES = 1500,      /* of a datagram, when the listener does not say */
+	SOURCES = 16,          /* cached answers of pb_udp_source, a power of two */
+	SOURCE_MS = 10000,     /* how long one is believed: routes may change */
+	RETRY_AFTER_MIN = 5,   /* seconds of a 503's Retry-After ... */
 	RETRY_AFTER_SPAN = 11, /* ... 5..15, so that the refused do not come back together */
 };
 
 struct listener {
 	struct sip_transport *t;
 	struct pb_udp *udp; /* NULL: closed */
-	char *text;	    /* owns the two slices */
+	char *text;         /* owns the two slices */
 	struct pb_str name, advertised_host;
 	uint16_t advertised_port;
 	uint16_t number;
@@ -79,9 +79,11 @@ static void refuse_bad(struct sip_transport *t, const struct sip_arrival *in,
 	sip_reply(t, in, v->code, v->reason ? pb_str_z(v->reason) : PB_STR_NULL);
 }
 
-/** Read, judge, and pass on. `here`: it was handed to this loop by another. */
+enum { HANDED = 1, TRUNCATED = 2 };
+
+/** Read, judge, and pass on. `how`: it was handed to this loop; it was longer. */
 static void take(struct sip_transport *t, const struct sip_path *path, struct pb_str bytes,
-		 bool here)
+		 unsigned how)
 {
 	struct sip_core core;
 	struct sip_arrival in = { .msg = &t->msg, .core = &core, .path = *path };
@@ -90,11 +92,15 @@ static void take(struct sip_transport *t, const struct sip_path *path, struct pb
 
 	sip_msg_parse(&t->msg, bytes);
 	v = sip_msg_check(&t->msg, &core);
+	if (how & TRUNCATED) {
+		v.code = 513; /* Message Too Large, RFC 3261 section 21.5.7 */
+		v.reason = NULL;
+	}
 	if (v.code) {
 		refuse_bad(t, &in, &v);
 		return;
 	}
-	owner = here ? -1 : sip_owner(&t->msg, &core, sip_net_loops(t->args.net));
+	owner = how & HANDED ? -1 : sip_owner(&t->msg, &core, sip_net_loops(t->args.net));
 	if (owner >= 0 && (unsigned)owner != t->index) {
 		if (sip_net_hand(t->args.net, t->args.loop, (unsigned)owner, path, bytes) == 0)
 			COUNT(t, HANDED_OVER);
@@ -124,12 +130,12 @@ static void on_datagram(void *arg, const struct pb_datagram *d)
 		COUNT(t, TRUNCATED);
 	if (t->args.tap)
 		t->args.tap(t->args.arg, false, &path, d->bytes);
-	take(t, &path, d->bytes, false);
+	take(t, &path, d->bytes, d->truncated ? TRUNCATED : 0);
 }
 
 static void on_handed(void *arg, const struct sip_path *path, struct pb_str bytes)
 {
-	take(arg, path, bytes, true);
+	take(arg, path, bytes, HANDED);
 }
 
 /* ---- The transport -------------------------------------------------------------- */

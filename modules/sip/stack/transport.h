@@ -52,8 +52,8 @@ struct sip_transport_args {
 	/** Well-formed and this loop's. */
 	void (*message)(void *arg, const struct sip_arrival *in);
 	/**
-	 * Optional: each datagram in and out, for sniffers and recorders. `bytes`
-	 * is raw.
+	 * Optional: each message in (as it arrived on this loop, whoever owns it,
+	 * whatever it is worth) and out, for sniffers and recorders.
 	 */
 	void (*tap)(void *arg, bool out, const struct sip_path *path, struct pb_str bytes);
 	void *arg;
@@ -66,12 +66,12 @@ void sip_transport_free(struct sip_transport **t);
 struct sip_listener_args {
 	struct pb_str name; /* "general" */
 	struct pb_addr local;
-	unsigned max_bytes;    /* 0: 1500 (as maxpkt) */
-	unsigned buffer_bytes; /* SO_RCVBUF, 0: the system's */
+	unsigned max_bytes;            /* 0: 1500 (as maxpkt) */
+	unsigned buffer_bytes;         /* SO_RCVBUF, 0: the system's */
 	struct pb_str advertised_host; /* for Via and Contact; absent: the address */
 	uint16_t advertised_port;      /* 0: the listener's */
-	bool share;   /* the other loops listen there too; the caller has probed */
-	bool fallback; /* prefer it when nothing says which (default=yes) */
+	bool share;                    /* the other loops listen there too; the caller has probed */
+	bool fallback;                 /* prefer it when nothing says which (default=yes) */
 };
 
 /** @return the listener's number, or -errno of the socket, -ENOSPC, -EEXIST (name). */

@@ -78,9 +78,9 @@ static void on_resend(void *arg)
 static void on_life(void *arg)
 {
 	struct sip_txn *t = arg;
-	bool done = t->kind == SIP_IST || t->kind == SIP_NIST ?
-			    sip_server_life((struct sip_server *)t) :
-			    sip_client_life((struct sip_client *)t);
+	bool done = t->kind == SIP_IST || t->kind == SIP_NIST
+			    ? sip_server_life((struct sip_server *)t)
+			    : sip_client_life((struct sip_client *)t);
 
 	if (!done)
 		sip_txn_run(t, (enum sip_event)t->life_event, NULL);
@@ -266,10 +266,10 @@ static void do_free(struct sip_txn *t, const struct sip_arrival *in)
 
 /** In the order of the bits of fsm.h. */
 static void (*const actions[])(struct sip_txn *t, const struct sip_arrival *in) = {
-	do_stop_resend, do_stop_life,  do_send,	    do_repeat,	do_send_ack,
-	do_arm_a,	do_arm_e,      do_arm_e2,   do_arm_g,	do_arm_expire,
-	do_arm_expire,	do_arm_end,    do_arm_i,    do_arm_end, do_arm_end,
-	do_tell,	do_tell_timeout, do_tell_error, do_free,
+	do_stop_resend, do_stop_life,    do_send,       do_repeat,  do_send_ack,
+	do_arm_a,       do_arm_e,        do_arm_e2,     do_arm_g,   do_arm_expire,
+	do_arm_expire,  do_arm_end,      do_arm_i,      do_arm_end, do_arm_end,
+	do_tell,        do_tell_timeout, do_tell_error, do_free,
 };
 
 static struct sip_step (*const machines[SIP_KINDS])(enum sip_state, enum sip_event) = {

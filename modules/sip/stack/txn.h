@@ -34,11 +34,11 @@ static inline bool sip_txn_id_eq(struct sip_txn_id a, struct sip_txn_id b)
 }
 
 struct sip_timing {
-	unsigned t1_ms;	    /* 0: 500 */
-	unsigned t2_ms;	    /* 0: 4000 */
-	unsigned t4_ms;	    /* 0: 5000 */
+	unsigned t1_ms;         /* 0: 500 */
+	unsigned t2_ms;         /* 0: 4000 */
+	unsigned t4_ms;         /* 0: 5000 */
 	unsigned proceeding_ms; /* client INVITE after a provisional, timer C; 0: 180000 */
-	unsigned answer_ms; /* server: how long the user may take; 0: 180000 */
+	unsigned answer_ms;     /* server: how long the user may take; 0: 180000 */
 };
 
 /** Why a server transaction ended otherwise than its user might expect. */
@@ -117,8 +117,8 @@ struct sip_txn_count sip_stack_count(const struct sip_stack *s);
  * @return 0, -ESTALE (the transaction is gone), -EALREADY (it has a final
  *         answer), -EINVAL (code).
  */
-int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code,
-		     struct pb_str reason, struct sip_build **b);
+int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code, struct pb_str reason,
+		     struct sip_build **b);
 /**
  * End and send it. `type` absent: no body. A final answer is kept for
  * retransmissions.
@@ -154,9 +154,9 @@ const struct sip_path *sip_server_path(const struct sip_stack *s, struct sip_txn
 
 enum sip_outcome {
 	SIP_OUT_PROVISIONAL, /* 101..199 and 100 */
-	SIP_OUT_FINAL, /* INVITE: again for each further (repeated, forked) 2xx */
-	SIP_OUT_TIMEOUT, /* timers B, F; C after the CANCEL that it brings was in vain */
-	SIP_OUT_ERROR, /* could not be sent */
+	SIP_OUT_FINAL,       /* INVITE: again for each further (repeated, forked) 2xx */
+	SIP_OUT_TIMEOUT,     /* timers B, F; C after the CANCEL that it brings was in vain */
+	SIP_OUT_ERROR,       /* could not be sent */
 };
 
 /** `in` is NULL for TIMEOUT and ERROR, after which no further call comes. */

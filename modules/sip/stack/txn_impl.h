@@ -15,12 +15,12 @@ struct sip_txn {
 	struct sip_stack *s;
 	struct sip_txn_id id;
 	struct pb_map_node node; /* in s->clients or s->servers */
-	uint8_t kind;		 /* enum sip_kind */
-	uint8_t state;		 /* enum sip_state */
-	uint8_t life_event;	 /* enum sip_event: what timer `life` means */
-	bool failed;		 /* sending did not work */
-	struct pb_timer resend;	 /* A, E, G; server in Trying: the late 100 */
-	struct pb_timer life; /* B, C, D, F, H, I, J, K, L, M; server: the user's time */
+	uint8_t kind;            /* enum sip_kind */
+	uint8_t state;           /* enum sip_state */
+	uint8_t life_event;      /* enum sip_event: what timer `life` means */
+	bool failed;             /* sending did not work */
+	struct pb_timer resend;  /* A, E, G; server in Trying: the late 100 */
+	struct pb_timer life;    /* B, C, D, F, H, I, J, K, L, M; server: the user's time */
 	unsigned resend_ms;
 	struct sip_path path;
 	struct pb_str bytes; /* owned: the request, or the last answer */
@@ -42,11 +42,11 @@ struct sip_server {
 	uint8_t method; /* enum sip_method */
 	unsigned units; /* of the limit */
 	void *user;
-	struct pb_str key;  /* what its retransmissions are known by */
-	struct pb_str tag;  /* of To in answers */
-	struct pb_str head; /* header lines that all answers carry ... */
+	struct pb_str key;    /* what its retransmissions are known by */
+	struct pb_str tag;    /* of To in answers */
+	struct pb_str head;   /* header lines that all answers carry ... */
 	struct pb_str routes; /* ... and those of 101..299 only */
-	char tail[]; /* the four texts */
+	char tail[];          /* the four texts */
 };
 
 struct slot {

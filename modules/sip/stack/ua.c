@@ -54,7 +54,8 @@ static struct sip_dialog *dialog_of_server(struct sip_ua *ua, struct sip_txn_id 
 
 /* ---- The path of its requests -------------------------------------------------------------- */
 
-/** Where the next hop is an address, go there (RFC 3263 section 4); a name is the owner's to resolve. */
+/** Where the next hop is an address, go there (RFC 3263 section 4); a name is the owner's to
+ * resolve. */
 void sip_dialog_repath(struct sip_dialog *d, const struct sip_path *from)
 {
 	struct sip_dialog_hop hop;
@@ -80,7 +81,8 @@ void sip_dialog_repath(struct sip_dialog *d, const struct sip_path *from)
 		d->path = path;
 }
 
-/* ---- Our 2xx and its ACK: RFC 3261 section 13.3.1.4 --------------------------------------------- */
+/* ---- Our 2xx and its ACK: RFC 3261 section 13.3.1.4 ---------------------------------------------
+ */
 
 static void ack_stop(struct sip_dialog *d)
 {
@@ -130,7 +132,8 @@ static void ack_await(struct sip_dialog *d)
 	pb_timer_start(d->ua->args.loop, &d->ack_timer, d->ack_ms);
 }
 
-/* ---- What the stack says -------------------------------------------------------------------------- */
+/* ---- What the stack says
+ * -------------------------------------------------------------------------- */
 
 static void count(struct sip_ua *ua, enum sip_counter c)
 {
@@ -274,7 +277,8 @@ static const struct sip_stack_ops stack_ops = {
 	.failed = on_failed,
 };
 
-/* ---- The user agent ----------------------------------------------------------------------------- */
+/* ---- The user agent -----------------------------------------------------------------------------
+ */
 
 static void on_tap(void *arg, bool out, const struct sip_path *path, struct pb_str bytes)
 {
@@ -339,11 +343,12 @@ size_t sip_ua_dialogs(const struct sip_ua *ua)
 	return ua->dialogs.count;
 }
 
-/* ---- Making and freeing dialogs -------------------------------------------------------------------- */
+/* ---- Making and freeing dialogs
+ * -------------------------------------------------------------------- */
 
 /** Our Contact towards a peer, as the listener is seen from there. */
-static struct pb_str default_contact(struct sip_ua *ua, const struct sip_path *path,
-				     char *buf, size_t size)
+static struct pb_str default_contact(struct sip_ua *ua, const struct sip_path *path, char *buf,
+				     size_t size)
 {
 	struct sip_local local;
 	struct pb_text t;
@@ -477,7 +482,8 @@ void sip_dialog_free(struct sip_dialog **d)
 	sip_dialog_reap(it);
 }
 
-/* ---- Looking at one ------------------------------------------------------------------------------------ */
+/* ---- Looking at one
+ * ------------------------------------------------------------------------------------ */
 
 const struct sip_dialog_core *sip_dialog_core(const struct sip_dialog *d)
 {
@@ -504,7 +510,8 @@ struct sip_ua *sip_dialog_ua(const struct sip_dialog *d)
 	return d->ua;
 }
 
-/* ---- Answers --------------------------------------------------------------------------------------------- */
+/* ---- Answers
+ * --------------------------------------------------------------------------------------------- */
 
 int sip_dialog_answer_begin(struct sip_dialog *d, struct sip_txn_id id, unsigned code,
 			    struct pb_str reason, struct sip_build **b)

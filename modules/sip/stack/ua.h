@@ -95,11 +95,11 @@ int sip_dialog_new_uas(struct sip_ua *ua, struct sip_txn_id id, const struct sip
 		       const struct sip_dialog_args *args, struct sip_dialog **out);
 
 struct sip_dialog_target {
-	struct sip_path path;	/* first hop */
-	struct pb_str target;	/* Request-URI */
+	struct sip_path path;                /* first hop */
+	struct pb_str target;                /* Request-URI */
 	struct pb_str local_uri, remote_uri; /* From and To, as name-addr without tag */
-	struct pb_str routes;	/* Route values; absent: none */
-	struct pb_str call_id;	/* absent: made */
+	struct pb_str routes;                /* Route values; absent: none */
+	struct pb_str call_id;               /* absent: made */
 };
 
 /** As UAC: half. Begin with sip_dialog_begin(INVITE). */

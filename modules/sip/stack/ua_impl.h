@@ -22,7 +22,7 @@ struct sip_dialog {
 	void *arg;
 	struct sip_path path;
 	bool symmetric;
-	bool orphan; /* its owner has freed it */
+	bool orphan;     /* its owner has freed it */
 	bool bye_wanted; /* as soon as the ACK to our 2xx is settled */
 
 	/* An INVITE of the peer, the last one. */
@@ -56,7 +56,8 @@ struct sip_ua {
 	struct pb_map dialogs;
 };
 
-/** Set the path after route set or target have changed; `from`: where the peer's message came from. */
+/** Set the path after route set or target have changed; `from`: where the peer's message came from.
+ */
 void sip_dialog_repath(struct sip_dialog *d, const struct sip_path *from);
 /** Free it if it is an orphan that nothing can come for any more. */
 void sip_dialog_reap(struct sip_dialog *d);

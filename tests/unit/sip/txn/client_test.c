@@ -98,7 +98,8 @@ static void do_send(void *arg)
 	sip_build_hdr(b, SIP_HDR_TO, PB_STR("<sip:b@example.org>"));
 	sip_build_hdr(b, SIP_HDR_CALL_ID, PB_STR("c1"));
 	sip_build_cseq(b, 3, user.method);
-	user.err = sip_client_send(user.stack, PB_STR_NULL, PB_STR_NULL, on_outcome, NULL, &user.id);
+	user.err =
+		sip_client_send(user.stack, PB_STR_NULL, PB_STR_NULL, on_outcome, NULL, &user.id);
 }
 
 static void send_request(const char *method)

@@ -67,7 +67,8 @@ static void callee(void)
 		"From: <sip:bob@example.net>;tag=b1\r\n"
 		"To: \"Al\" <sip:alice@example.org>;tag=a1\r\n"
 		"Call-ID: cid\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n");
-	CU_ASSERT_TRUE(pb_str_find(request_text(&d, "INVITE"), PB_STR("Contact: <sip:bob@192.0.2.4>")) > 0);
+	CU_ASSERT_TRUE(pb_str_find(request_text(&d, "INVITE"),
+				   PB_STR("Contact: <sip:bob@192.0.2.4>")) > 0);
 	sip_dialog_fini(&d);
 }
 
@@ -96,10 +97,11 @@ static void caller(void)
 		"Max-Forwards: 70\r\nFrom: \"Al\" <sip:alice@example.org>;tag=a1\r\n"
 		"To: <sip:bob@example.net>\r\nCall-ID: cid\r\nCSeq: 1 INVITE\r\n"
 		"Content-Length: 0\r\n\r\n");
-	read_msg("SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\n"
-		 "From: \"Al\" <sip:alice@example.org>;tag=a1\nTo: <sip:bob@example.net>;tag=b1\n"
-		 "Call-ID: cid\nCSeq: 1 INVITE\nContact: <sip:bob@192.0.2.4>;q=1\n"
-		 "Record-Route: <sip:p2.example.net;lr>\nRecord-Route: <sip:p1.example.org;lr>\n\n");
+	read_msg(
+		"SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\n"
+		"From: \"Al\" <sip:alice@example.org>;tag=a1\nTo: <sip:bob@example.net>;tag=b1\n"
+		"Call-ID: cid\nCSeq: 1 INVITE\nContact: <sip:bob@192.0.2.4>;q=1\n"
+		"Record-Route: <sip:p2.example.net;lr>\nRecord-Route: <sip:p1.example.org;lr>\n\n");
 	CU_ASSERT_EQUAL(sip_dialog_learn(&d, &in.msg, &in.core), 0);
 	PB_SAME(request_text(&d, "BYE"),
 		"BYE sip:bob@192.0.2.4 SIP/2.0\r\n"
@@ -133,9 +135,9 @@ static void matching(void)
 		const char *call_id, *local, *remote;
 		bool want;
 	} rows[] = {
-		{ "cid", "b1", "a1", true },  { "CID", "b1", "a1", false },
-		{ "cid", "b1", "x", false },  { "cid", "x", "a1", false },
-		{ "cid", "b1", NULL, false }, { "cid", "a1", "b1", false },
+		{ "cid", "b1", "a1", true },   { "CID", "b1", "a1", false },
+		{ "cid", "b1", "x", false },   { "cid", "x", "a1", false },
+		{ "cid", "b1", NULL, false },  { "cid", "a1", "b1", false },
 		{ "cid2", "b1", "a1", false },
 	};
 	struct sip_dialog_core d;
@@ -157,7 +159,7 @@ static void order(void)
 		uint32_t cseq;
 		enum sip_order want;
 	} rows[] = {
-		{ 315, SIP_ORDER_OK },	 { 314, SIP_ORDER_LATE }, { 400, SIP_ORDER_OK },
+		{ 315, SIP_ORDER_OK },   { 314, SIP_ORDER_LATE },      { 400, SIP_ORDER_OK },
 		{ 399, SIP_ORDER_LATE }, { 2147483647, SIP_ORDER_OK },
 	};
 	struct sip_dialog_core d;
@@ -213,7 +215,8 @@ static void folded(void)
 static void allocations(void)
 {
 	struct sip_dialog_core d;
-	struct sip_dialog_uac a = { .call_id = PB_STR("c"), .local_tag = PB_STR("t"),
+	struct sip_dialog_uac a = { .call_id = PB_STR("c"),
+				    .local_tag = PB_STR("t"),
 				    .local_uri = PB_STR("<sip:a@b>"),
 				    .remote_uri = PB_STR("<sip:c@d>"),
 				    .target = PB_STR("sip:c@d") };
@@ -233,6 +236,6 @@ static void each_alloc(void)
 	pb_test_each_alloc(allocations);
 }
 
-PB_TESTS("sip/dialog", { "callee", callee }, { "caller", caller }, { "strict router", strict_router },
-	 { "matching", matching }, { "order", order }, { "target refresh", refresh },
-	 { "folded", folded }, { "each allocation", each_alloc })
+PB_TESTS("sip/dialog", { "callee", callee }, { "caller", caller },
+	 { "strict router", strict_router }, { "matching", matching }, { "order", order },
+	 { "target refresh", refresh }, { "folded", folded }, { "each allocation", each_alloc })

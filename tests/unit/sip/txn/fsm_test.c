@@ -46,8 +46,8 @@ static const struct {
 };
 
 static const char *const event_names[SIP_EVENTS] = {
-	[SIP_EV_REQUEST] = "request", [SIP_EV_ACK] = "ACK",	     [SIP_EV_1XX] = "1xx",
-	[SIP_EV_2XX] = "2xx",	      [SIP_EV_REFUSE] = "300-699",   [SIP_EV_RESEND] = "A/E/G",
+	[SIP_EV_REQUEST] = "request", [SIP_EV_ACK] = "ACK",         [SIP_EV_1XX] = "1xx",
+	[SIP_EV_2XX] = "2xx",         [SIP_EV_REFUSE] = "300-699",  [SIP_EV_RESEND] = "A/E/G",
 	[SIP_EV_EXPIRE] = "B/F/H",    [SIP_EV_END] = "D/I/J/K/L/M", [SIP_EV_ERROR] = "transport",
 };
 
@@ -162,7 +162,8 @@ static const struct edge *edge_of(const struct edge *e, const char *from, const 
 	return NULL;
 }
 
-static void lay_beside(const struct edge *edges, struct sip_step (*step)(enum sip_state, enum sip_event))
+static void lay_beside(const struct edge *edges,
+		       struct sip_step (*step)(enum sip_state, enum sip_event))
 {
 	unsigned seen = 0, want = 0;
 

@@ -10,9 +10,9 @@ static struct user {
 	unsigned requests_on[WIRE_LOOPS];
 	enum sip_failure why;
 	struct sip_txn_id id; /* of the last request */
-	unsigned on; /* loop of it */
-	unsigned answer; /* at once with this code; 0: not */
-	unsigned refuse; /* admit's code */
+	unsigned on;          /* loop of it */
+	unsigned answer;      /* at once with this code; 0: not */
+	unsigned refuse;      /* admit's code */
 	int err;
 	unsigned code; /* for do_answer */
 } user;
@@ -81,7 +81,7 @@ static void do_open(void *arg)
 	unsigned i = loop_no();
 	struct sip_listener_args l = { .name = PB_STR("general"),
 				       .local = wire.here,
-				       .max_bytes = 8192,
+				       .max_bytes = 1000,
 				       .share = wire.n > 1 };
 
 	user.args.loop = pb_loop_current();
@@ -147,13 +147,15 @@ static void end(void)
 
 #define HEAD(branch, call, tag)                                                                    \
 	"Via: SIP/2.0/UDP 198.51.100.7:5099;branch=z9hG4bK" branch ";rport\n"                      \
-	"Max-Forwards: 70\nFrom: <sip:a@example.org>;tag=f1\nTo: <sip:b@example.org>" tag "\n"      \
+	"Max-Forwards: 70\nFrom: <sip:a@example.org>;tag=f1\nTo: <sip:b@example.org>" tag "\n"     \
 	"Call-ID: " call "\n"
 #define END "Content-Length: 0\n\n"
 
 static void send_invite(void)
 {
-	wire_send_z("INVITE sip:b@192.0.2.1 SIP/2.0\n" HEAD("i1", "c1", "") "CSeq: 1 INVITE\n"
+	wire_send_z("INVITE sip:b@192.0.2.1 SIP/2.0\n" HEAD(
+		"i1", "c1",
+		"") "CSeq: 1 INVITE\n"
 		    "Contact: <sip:a@192.0.2.9:5070>\nRecord-Route: <sip:p1;lr>,<sip:p2;lr>\n" END);
 }
 
@@ -312,8 +314,8 @@ static void source_address(void)
 
 static void cancelled(void)
 {
-	static const char cancel[] = "CANCEL sip:b@192.0.2.1 SIP/2.0\n" HEAD("i1", "c1", "")
-		"CSeq: 1 CANCEL\n" END;
+	static const char cancel[] =
+		"CANCEL sip:b@192.0.2.1 SIP/2.0\n" HEAD("i1", "c1", "") "CSeq: 1 CANCEL\n" END;
 
 	begin();
 	wire_send_z(cancel);
@@ -334,8 +336,8 @@ static void merged(void)
 {
 	begin();
 	send_options("o1");
-	wire_send_z("OPTIONS sip:192.0.2.1 SIP/2.0\n" HEAD("other", "co1", "")
-		    "CSeq: 7 OPTIONS\n" END);
+	wire_send_z(
+		"OPTIONS sip:192.0.2.1 SIP/2.0\n" HEAD("other", "co1", "") "CSeq: 7 OPTIONS\n" END);
 	PB_SAME(wire_line(0), "SIP/2.0 482 Loop Detected");
 	CU_ASSERT_EQUAL(user.requests, 1);
 	CU_ASSERT_EQUAL(counted(SIP_N_SERVER_MERGED), 1);
@@ -345,15 +347,16 @@ static void merged(void)
 
 static void do_limit(void *arg)
 {
-	sip_stack_set_server_limit(user.stack[0], 3);
+	sip_stack_set_server_limit(user.stack[0], *(unsigned *)arg);
 }
 
 static void full(void)
 {
 	uint32_t s = 0;
+	unsigned limit = 3;
 
 	begin();
-	wire_on(0, do_limit, NULL);
+	wire_on(0, do_limit, &limit);
 	send_options("o1");
 	send_options("o2");
 	send_options("o3");
@@ -366,6 +369,8 @@ static void full(void)
 	CU_ASSERT_EQUAL(user.requests, 4);
 	send_options("o3"); /* a repetition of one that is in */
 	CU_ASSERT_EQUAL(wire.got_n, 1);
+	limit = 100;
+	wire_on(0, do_limit, &limit);
 	user.refuse = 405;
 	user.requests = 0;
 	send_options("o5");
@@ -384,25 +389,31 @@ static void malformed(void)
 	wire_send_z("ACK sip:192.0.2.1 SIP/2.0\n" HEAD("x", "c", "") "CSeq: -1 ACK\n" END);
 	wire_send_z("SIP/2.0 200 OK\n" HEAD("x", "c", "") "CSeq: x OPTIONS\n" END);
 	CU_ASSERT_EQUAL(wire.got_n, 0);
-	wire_send_z("OPTIONS sip:192.0.2.1 SIP/2.0\n" HEAD("x", "c", "")
-		    "CSeq: 1 OPTIONS\nContent-Length: -5\n\n");
+	wire_send_z("OPTIONS sip:192.0.2.1 SIP/2.0\n" HEAD(
+		"x", "c", "") "CSeq: 1 OPTIONS\nContent-Length: -5\n\n");
 	CU_ASSERT_TRUE(wire_has(0, "SIP/2.0 400 "));
-	CU_ASSERT_EQUAL(wire.got_n, 1);
+	wire_send("OPTIONS sip:192.0.2.1 SIP/2.0\n" HEAD("y", "c",
+							 "") "CSeq: 2 OPTIONS\nSubject: %0*d\n\n",
+		  1200, 1);
+	PB_SAME(wire_line(1), "SIP/2.0 513 Message Too Large");
+	CU_ASSERT_EQUAL(wire.got_n, 2);
+	CU_ASSERT_EQUAL(counted(SIP_N_TRUNCATED), 1);
 	CU_ASSERT_EQUAL(counted(SIP_N_KEEPALIVE), 1);
 	CU_ASSERT_EQUAL(counted(SIP_N_SHORT), 1);
 	CU_ASSERT_EQUAL(counted(SIP_N_BAD_SILENT), 3);
 	CU_ASSERT_EQUAL(counted(SIP_N_BAD_RESPONSE), 1);
-	CU_ASSERT_EQUAL(counted(SIP_N_BAD_ANSWERED), 1);
+	CU_ASSERT_EQUAL(counted(SIP_N_BAD_ANSWERED), 2);
 	CU_ASSERT_EQUAL(user.requests, 0);
 	end();
 }
 
 static void old_style(void)
 {
-	static const char invite[] = "INVITE sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070\n"
-				     "From: <sip:a@example.org>;tag=9\nTo: <sip:b@example.org>\n"
-				     "Call-ID: old\nCSeq: 1 INVITE\nMax-Forwards: 70\n"
-				     "Contact: <sip:a@192.0.2.9>\n" END;
+	static const char invite[] =
+		"INVITE sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070\n"
+		"From: <sip:a@example.org>;tag=9\nTo: <sip:b@example.org>\n"
+		"Call-ID: old\nCSeq: 1 INVITE\nMax-Forwards: 70\n"
+		"Contact: <sip:a@192.0.2.9>\n" END;
 	static const char ack[] = "ACK sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070\n"
 				  "From: <sip:a@example.org>;tag=9\nTo: <sip:b@example.org>;tag=x\n"
 				  "Call-ID: old\nCSeq: 1 ACK\nMax-Forwards: 70\n" END;
@@ -428,8 +439,10 @@ static void handed_over(void)
 	memset(&user, 0, sizeof(user));
 	up(3);
 	for (unsigned i = 0; i < 60; i++)
-		wire_send("INVITE sip:b@192.0.2.1 SIP/2.0\n" HEAD("i%u", "c%u", "")
-			  "CSeq: 1 INVITE\nContact: <sip:a@192.0.2.9:5070>\n" END, i, i);
+		wire_send("INVITE sip:b@192.0.2.1 SIP/2.0\n" HEAD(
+				  "i%u", "c%u",
+				  "") "CSeq: 1 INVITE\nContact: <sip:a@192.0.2.9:5070>\n" END,
+			  i, i);
 	CU_ASSERT_EQUAL(user.requests, 60);
 	for (unsigned i = 0; i < 3; i++)
 		CU_ASSERT(user.requests_on[i] > 8);
@@ -441,8 +454,9 @@ static void handed_over(void)
 	wire_send_z("INVITE sip:b@192.0.2.1 SIP/2.0\n" HEAD("ix", "cx", "") "CSeq: 1 INVITE\n" END);
 	tag = wire_tag(wire_header(0, "To"));
 	CU_ASSERT_EQUAL(sip_id_loop(tag, 3), (int)user.on);
-	wire_send("ACK sip:b@192.0.2.1 SIP/2.0\n" HEAD("ix", "another", ";tag=%.*s")
-		  "CSeq: 1 ACK\n" END, PB_STR_F(tag));
+	wire_send("ACK sip:b@192.0.2.1 SIP/2.0\n" HEAD("ix", "another",
+						       ";tag=%.*s") "CSeq: 1 ACK\n" END,
+		  PB_STR_F(tag));
 	wire_run(1000);
 	CU_ASSERT_EQUAL(wire.got_n, 1); /* the ACK found it by the tag */
 	end();

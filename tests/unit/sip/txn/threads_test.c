@@ -96,7 +96,8 @@ static void start_one(void)
 		return;
 	started++;
 	if (sip_path_choose(sip_ua_transport(here(&callers)), &target, &to.path) != 0 ||
-	    sip_dialog_new_uac(here(&callers), &to, &(struct sip_dialog_args){ .ops = &caller_ops }, d) != 0 ||
+	    sip_dialog_new_uac(here(&callers), &to, &(struct sip_dialog_args){ .ops = &caller_ops },
+			       d) != 0 ||
 	    sip_dialog_begin(*d, PB_STR("INVITE"), &b) != 0 ||
 	    sip_dialog_send(*d, PB_STR_NULL, PB_STR_NULL, on_outcome, d, NULL) != 0)
 		abort();
@@ -178,7 +179,8 @@ static void calls(void)
 	for (unsigned i = 0; i < LOOPS; i++)
 		CU_ASSERT(atomic_load(&answered[i]) > CALLS / 10);
 	CU_ASSERT_EQUAL(atomic_load(&answered[0]) + atomic_load(&answered[1]) +
-				atomic_load(&answered[2]), CALLS);
+				atomic_load(&answered[2]),
+			CALLS);
 	down(&callers);
 	down(&callees);
 }

@@ -184,7 +184,8 @@ static void call_taken(void)
 
 static void two_hundred_repeated(void)
 {
-	static const uint64_t at[] = { 0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500 };
+	static const uint64_t at[] = { 0,     500,   1500,  3500,  7500, 11500,
+				       15500, 19500, 23500, 27500, 31500 };
 
 	begin();
 	request("INVITE", "i1", 10);
@@ -226,7 +227,8 @@ static void strangers(void)
 	wire_send("BYE sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKb2\n"
 		  "Max-Forwards: 70\nFrom: <sip:a@example.org>;tag=guess\n"
 		  "To: <sip:b@example.org>;tag=%.*s\nCall-ID: c1\nCSeq: 11 BYE\n"
-		  "Content-Length: 0\n\n", PB_STR_F(user.tag));
+		  "Content-Length: 0\n\n",
+		  PB_STR_F(user.tag));
 	PB_SAME(wire_line(1), "SIP/2.0 481 Call/Transaction Does Not Exist");
 	CU_ASSERT_EQUAL(user.inside, 0);
 	CU_ASSERT(user.d != NULL);
@@ -291,9 +293,10 @@ static void reinvited(void)
 static void no_contact(void)
 {
 	begin();
-	wire_send_z("INVITE sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKi\n"
-		    "Max-Forwards: 70\nFrom: <sip:a@example.org>;tag=f1\nTo: <sip:b@example.org>\n"
-		    "Call-ID: c1\nCSeq: 1 INVITE\nContent-Length: 0\n\n");
+	wire_send_z(
+		"INVITE sip:b@192.0.2.1 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9:5070;branch=z9hG4bKi\n"
+		"Max-Forwards: 70\nFrom: <sip:a@example.org>;tag=f1\nTo: <sip:b@example.org>\n"
+		"Call-ID: c1\nCSeq: 1 INVITE\nContent-Length: 0\n\n");
 	PB_SAME(wire_line(0), "SIP/2.0 400 Bad Request");
 	end();
 }
@@ -522,6 +525,7 @@ PB_TESTS("sip/ua", { "call taken", call_taken }, { "2xx repeated, no ACK", two_h
 	 { "CSeq backwards", backwards }, { "cancelled", cancelled },
 	 { "BYE while ringing", bye_while_ringing }, { "re-INVITE", reinvited },
 	 { "no Contact", no_contact }, { "call made", call_made }, { "forked", forked },
-	 { "refused", refused }, { "tried again", tried_again }, { "freed while ringing", freed_while_ringing },
+	 { "refused", refused }, { "tried again", tried_again },
+	 { "freed while ringing", freed_while_ringing },
 	 { "freed in its callback", freed_in_its_callback }, { "nobody there", nobody_there },
 	 { "glare", glare }, { "out of memory", out_of_memory })
