@@ -34,7 +34,7 @@ static struct sip_client *client_find(const struct sip_stack *s, struct pb_str b
 	return NULL;
 }
 
-/* ---- Beginning --------------------------------------------------------------------- */
+/* ---- Beginning ------------------------------------------------------------- */
 
 int sip_client_begin(struct sip_stack *s, const struct sip_path *path, struct pb_str method,
 		     struct pb_str uri, struct sip_build **b)
@@ -143,7 +143,7 @@ int sip_client_send_ack(struct sip_stack *s, struct pb_str type, struct pb_str b
 	return sip_path_send(s->transport, &s->draft.path, ack);
 }
 
-/* ---- What comes back ------------------------------------------------------------------- */
+/* ---- What comes back ------------------------------------------------------- */
 
 void sip_client_ack_refusal(struct sip_client *c, const struct sip_arrival *in)
 {
@@ -235,7 +235,7 @@ void sip_client_response(struct sip_stack *s, const struct sip_arrival *in)
 	sip_txn_run(&c->t, e, in);
 }
 
-/* ---- Changing one's mind ------------------------------------------------------------------- */
+/* ---- Changing one's mind --------------------------------------------------- */
 
 int sip_client_cancel(struct sip_stack *s, struct sip_txn_id id)
 {

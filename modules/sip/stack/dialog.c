@@ -16,7 +16,7 @@ enum {
 	MAX_FORWARDS = 70, /* RFC 3261 section 8.1.1.6 */
 };
 
-/* ---- Blocks of text ------------------------------------------------------------------ */
+/* ---- Blocks of text -------------------------------------------------------- */
 
 /** Append, CR and LF made blanks. */
 static struct pb_str put(char **at, struct pb_str s)
@@ -64,7 +64,7 @@ static struct pb_str put_addr(char **at, const struct sip_addr *a)
 	return pb_str(start, (size_t)(*at - start));
 }
 
-/* ---- Route sets and targets ------------------------------------------------------------- */
+/* ---- Route sets and targets ------------------------------------------------ */
 
 struct routes {
 	struct pb_str item[ROUTES_MAX];
@@ -147,7 +147,7 @@ static int set_peer(struct sip_remote *r, struct pb_str uri, struct pb_str tag,
 	return 0;
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------- */
 
 int sip_dialog_init_uac(struct sip_dialog_core *d, const struct sip_dialog_uac *a)
 {
@@ -276,8 +276,7 @@ int sip_dialog_learn(struct sip_dialog_core *d, const struct sip_msg *resp,
 	return err ? err : learn_peer(&d->remote, d->remote_uri, core->to_tag, resp, true);
 }
 
-/* ---- Matching and order ------------------------------------------------------------------------
- */
+/* ---- Matching and order ---------------------------------------------------- */
 
 uint64_t sip_dialog_hash(struct pb_str local_tag)
 {

@@ -14,7 +14,7 @@
 
 enum { FORKS_MAX = 32 };
 
-/* ---- Requests ------------------------------------------------------------------------------ */
+/* ---- Requests -------------------------------------------------------------- */
 
 static int may_begin(const struct sip_dialog *d, enum sip_method method)
 {
@@ -115,7 +115,7 @@ int sip_dialog_redirect(struct sip_dialog *d, struct pb_str target, const struct
 	return err;
 }
 
-/* ---- ACK ------------------------------------------------------------------------------------- */
+/* ---- ACK ------------------------------------------------------------------- */
 
 int sip_dialog_ack_begin(struct sip_dialog *d, struct sip_build **b)
 {
@@ -164,8 +164,7 @@ static void ack_again(struct sip_dialog *d, uint32_t cseq)
 	sip_path_send(sip_ua_transport(d->ua), &d->path, d->ack);
 }
 
-/* ---- Lingering ----------------------------------------------------------------------------------
- */
+/* ---- Lingering ------------------------------------------------------------- */
 
 static void on_linger(void *arg)
 {

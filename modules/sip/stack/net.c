@@ -104,7 +104,7 @@ unsigned sip_net_loops(const struct sip_net *n)
 	return n->loops;
 }
 
-/* ---- Receiving -------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------- */
 
 static size_t item_bytes(size_t n)
 {
@@ -129,7 +129,7 @@ static void unpack(void *arg)
 	atomic_store_explicit(&p->busy, false, memory_order_release);
 }
 
-/* ---- Sending ---------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------- */
 
 /** An idle parcel of this loop, the longest posted first; or a new one. */
 static struct parcel *parcel_get(struct stay *s)
@@ -257,7 +257,7 @@ uint64_t sip_net_posts(const struct sip_net *n, const struct pb_loop *l)
 	return n->stays[pb_loop_index(l)].posts;
 }
 
-/* ---- Whose is it ---------------------------------------------------------------- */
+/* ---- Whose is it ----------------------------------------------------------- */
 
 int sip_owner(const struct sip_msg *m, const struct sip_core *core, unsigned loops)
 {

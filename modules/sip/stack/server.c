@@ -20,7 +20,7 @@ static struct sip_server *server_of(const struct sip_stack *s, struct sip_txn_id
 	return t->kind == SIP_IST || t->kind == SIP_NIST ? (struct sip_server *)t : NULL;
 }
 
-/* ---- Matching: RFC 3261 section 17.2.3 -------------------------------------------------- */
+/* ---- Matching: RFC 3261 section 17.2.3 ------------------------------------- */
 
 /**
  * What makes two requests the same, as text: branch, sent-by and method; of a
@@ -82,7 +82,7 @@ static bool may_merge(const struct sip_core *c)
 	return !c->to_tag.p && c->from_tag.p;
 }
 
-/* ---- Birth and death ----------------------------------------------------------------------- */
+/* ---- Birth and death ------------------------------------------------------- */
 
 /** The lines of all answers, status line apart, in the loop's text; at *routes the Record-Routes.
  */
@@ -194,8 +194,7 @@ void sip_server_free(struct sip_server *v)
 	pb_free(v);
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------
- */
+/* ---- Answers --------------------------------------------------------------- */
 
 static bool plain(struct pb_str s)
 {
@@ -352,7 +351,7 @@ const struct sip_path *sip_server_path(const struct sip_stack *s, struct sip_txn
 	return v ? &v->t.path : NULL;
 }
 
-/* ---- Timers --------------------------------------------------------------------------------- */
+/* ---- Timers ---------------------------------------------------------------- */
 
 void sip_server_fail(struct sip_server *v, enum sip_failure why)
 {
@@ -402,8 +401,7 @@ static unsigned late_trying_ms(const struct sip_timing *timing)
 	return at;
 }
 
-/* ---- Requests ----------------------------------------------------------------------------------
- */
+/* ---- Requests -------------------------------------------------------------- */
 
 static void on_ack(struct sip_stack *s, const struct sip_arrival *in)
 {

@@ -51,7 +51,7 @@ struct sip_transport {
 
 #define COUNT(t, what) ((t)->counters[SIP_N_##what]++)
 
-/* ---- In ------------------------------------------------------------------------- */
+/* ---- In -------------------------------------------------------------------- */
 
 /** Nothing but CR, LF and NUL (RFC 5626 section 3.5.1, and what devices send). */
 static bool is_keepalive(struct pb_str s)
@@ -138,7 +138,7 @@ static void on_handed(void *arg, const struct sip_path *path, struct pb_str byte
 	take(arg, path, bytes, HANDED);
 }
 
-/* ---- The transport -------------------------------------------------------------- */
+/* ---- The transport --------------------------------------------------------- */
 
 int sip_transport_new(const struct sip_transport_args *args, struct sip_transport **out)
 {
@@ -203,7 +203,7 @@ struct sip_build *sip_transport_build(struct sip_transport *t)
 	return &t->build;
 }
 
-/* ---- Listeners -------------------------------------------------------------------- */
+/* ---- Listeners ------------------------------------------------------------- */
 
 static struct listener *listener_at(const struct sip_transport *t, unsigned number)
 {
@@ -315,7 +315,7 @@ const struct pb_addr *sip_listener_local(const struct sip_transport *t, unsigned
 	return l ? pb_udp_local(l->udp) : NULL;
 }
 
-/* ---- Paths ------------------------------------------------------------------------ */
+/* ---- Paths ----------------------------------------------------------------- */
 
 /** The local address of packets to `peer`; false when there is no route. */
 static bool source_of(struct sip_transport *t, const struct pb_addr *peer, struct pb_addr *out)
@@ -410,7 +410,7 @@ int sip_path_send(struct sip_transport *t, const struct sip_path *path, struct p
 	return 0;
 }
 
-/* ---- Answers without a transaction -------------------------------------------------- */
+/* ---- Answers without a transaction ----------------------------------------- */
 
 /** The same for a request and its retransmissions, and nobody else's guess. */
 static struct pb_str reply_tag(const struct sip_transport *t, const struct sip_core *core,
@@ -482,7 +482,7 @@ int sip_reply(struct sip_transport *t, const struct sip_arrival *in, unsigned co
 	return sip_reply_send(t, PB_STR_NULL, PB_STR_NULL);
 }
 
-/* ---- Counters -------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *doc;

@@ -16,7 +16,7 @@
 
 enum { SERVER_LIMIT = 65536, KEY_LIMIT = 2 * SIP_MSG_LIMIT };
 
-/* ---- Slots ---------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------- */
 
 static int slots_grow(struct sip_stack *s)
 {
@@ -64,7 +64,7 @@ struct sip_txn *sip_txn_find(const struct sip_stack *s, struct sip_txn_id id)
 	return s->slots[id.slot].txn;
 }
 
-/* ---- One transaction --------------------------------------------------------------- */
+/* ---- One transaction ------------------------------------------------------- */
 
 static void on_resend(void *arg)
 {
@@ -145,7 +145,7 @@ enum sip_event sip_event_of(unsigned status)
 	return status < 300 ? SIP_EV_2XX : SIP_EV_REFUSE;
 }
 
-/* ---- Actions -------------------------------------------------------------------------- */
+/* ---- Actions --------------------------------------------------------------- */
 
 static bool is_server(const struct sip_txn *t)
 {
@@ -312,7 +312,7 @@ void sip_txn_run(struct sip_txn *t, enum sip_event e, const struct sip_arrival *
 		send_failed(t);
 }
 
-/* ---- The stack --------------------------------------------------------------------------- */
+/* ---- The stack ------------------------------------------------------------- */
 
 static void on_message(void *arg, const struct sip_arrival *in)
 {

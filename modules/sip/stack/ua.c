@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "sip/stack/ua_impl.h"
 
-/* ---- Finding ---------------------------------------------------------------------------- */
+/* ---- Finding --------------------------------------------------------------- */
 
 struct sip_dialog *sip_dialog_find(struct sip_ua *ua, const struct sip_dialog_id *id)
 {
@@ -52,7 +52,7 @@ static struct sip_dialog *dialog_of_server(struct sip_ua *ua, struct sip_txn_id 
 	return NULL;
 }
 
-/* ---- The path of its requests -------------------------------------------------------------- */
+/* ---- The path of its requests ---------------------------------------------- */
 
 /** Where the next hop is an address, go there (RFC 3263 section 4); a name is the owner's to
  * resolve. */
@@ -81,8 +81,7 @@ void sip_dialog_repath(struct sip_dialog *d, const struct sip_path *from)
 		d->path = path;
 }
 
-/* ---- Our 2xx and its ACK: RFC 3261 section 13.3.1.4 ---------------------------------------------
- */
+/* ---- Our 2xx and its ACK: RFC 3261 section 13.3.1.4 ------------------------ */
 
 static void ack_stop(struct sip_dialog *d)
 {
@@ -277,8 +276,7 @@ static const struct sip_stack_ops stack_ops = {
 	.failed = on_failed,
 };
 
-/* ---- The user agent -----------------------------------------------------------------------------
- */
+/* ---- The user agent -------------------------------------------------------- */
 
 static void on_tap(void *arg, bool out, const struct sip_path *path, struct pb_str bytes)
 {
