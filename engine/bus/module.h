@@ -104,8 +104,14 @@ struct pb_pool *pb_engine_pool(struct pb_engine *e);
 struct pb_loop *pb_engine_home(const struct pb_ctx *cx);
 /** The module's context on another loop (its state belongs to that loop). */
 struct pb_ctx *pb_engine_ctx(const struct pb_ctx *cx, struct pb_loop *l);
-/** Add a handler of this module, with its contexts and its name as track name. */
+/**
+ * Add a handler of this module, with its contexts and its name as track name.
+ * NULL `out`: it is removed with the module.
+ */
 int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struct pb_reg **out);
+/** The same with a filter function on parameter `name`; NULL `out`: removed with the module. */
+int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, const char *name,
+			   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out);
 /** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
 struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name);
 bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);
