@@ -11,9 +11,9 @@ struct pb_pool;
 
 /** Embedded in the job's owner; zeroed is valid. */
 struct pb_job {
-	struct pb_work work; /* used by the pool */
-	struct pb_loop *home; /* where `done` runs */
-	void (*run)(void *arg);	 /* on a pool thread: may block */
+	struct pb_work work;     /* used by the pool */
+	struct pb_loop *home;    /* where `done` runs */
+	void (*run)(void *arg);  /* on a pool thread: may block */
 	void (*done)(void *arg); /* on `home`, once, after run */
 	void *arg;
 };

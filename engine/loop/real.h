@@ -12,7 +12,7 @@
 #define PBI_REAL_EVENTS 128
 
 /* Destinations whose source address is remembered, for so long: routes change. */
-#define PBI_REAL_SOURCES 64
+#define PBI_REAL_SOURCES   64
 #define PBI_REAL_SOURCE_MS 10000
 
 struct pbi_source {

@@ -11,7 +11,7 @@
 
 /* One system call reads so many; and so often in a turn, that timers and the
  * mailbox get theirs. The rest stays in the kernel, which reports it again. */
-#define RECV_BATCH 32
+#define RECV_BATCH   32
 #define RECV_BATCHES 4
 
 /* A turn's output beyond either goes out at once. */

@@ -7,18 +7,18 @@
 
 #include "loop/loop.h"
 
-#define PBI_WHEEL_BITS 8
+#define PBI_WHEEL_BITS  8
 #define PBI_WHEEL_SLOTS (1u << PBI_WHEEL_BITS)
 /* 40 bits of milliseconds: a machine up for 34 years. */
 #define PBI_WHEEL_LEVELS 5
-#define PBI_WHEEL_WORDS (PBI_WHEEL_LEVELS * PBI_WHEEL_SLOTS / 64)
+#define PBI_WHEEL_WORDS  (PBI_WHEEL_LEVELS * PBI_WHEEL_SLOTS / 64)
 
 struct pbi_wheel {
 	uint64_t now_ms; /* every timer due before it has fired */
 	size_t count;
-	uint32_t summary; /* bit i: bits[i] != 0 */
+	uint32_t summary;               /* bit i: bits[i] != 0 */
 	uint64_t bits[PBI_WHEEL_WORDS]; /* bit i: slots[i] has timers */
-	struct pb_list firing; /* due now, taken off their slot */
+	struct pb_list firing;          /* due now, taken off their slot */
 	struct pb_list slots[PBI_WHEEL_LEVELS * PBI_WHEEL_SLOTS];
 };
 

@@ -75,17 +75,25 @@ struct pb_sim_link {
 };
 
 /**
- * A clock at 0 and an empty network. One thread: pb_sim_run runs every loop of
- * every engine made with its world, in an order drawn from the seed.
+ * A clock at 0 (1700000000 s since 1970) and an empty network. One thread:
+ * pb_sim_run runs every loop of every engine made with its world, in an order
+ * drawn from the seed. A turn takes a microsecond.
+ *
+ * Addresses need no setting up: who binds one has it. Packets to one that
+ * nobody has bound are lost. Each set of loops is a host of its own: the n-th
+ * has 10.0.0.n and fd00::n for its sockets bound to a wildcard, which also get
+ * packets to addresses that are nobody's (the lowest host with that port).
  */
 int pb_sim_new(uint64_t seed, struct pb_sim **out);
+/** After all its loops. To free loops closes the sockets left open on them. */
 void pb_sim_free(struct pb_sim **s);
 struct pb_world *pb_sim_world(struct pb_sim *s);
 /** For packets between any two addresses from now on. */
 void pb_sim_set_link(struct pb_sim *s, const struct pb_sim_link *link);
 /**
- * Run until `done(arg)` answers true (asked after each turn; NULL: never), or
- * nothing is left to happen, or `limit_ms` of simulated time have passed.
+ * Run until `done(arg)` answers true (asked before the first and after each
+ * turn; NULL: never), or nothing is left to happen, or `limit_ms` of simulated
+ * time have passed.
  *
  * @return true when done.
  */

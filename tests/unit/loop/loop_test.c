@@ -79,7 +79,7 @@ static void sets_without_memory(void)
 /* ---- Mailbox -------------------------------------------------------------------- */
 
 #define POSTERS 4
-#define POSTS 20000
+#define POSTS   20000
 
 static struct {
 	struct pb_loop *to;
@@ -378,7 +378,8 @@ static void randomness(void)
 static struct {
 	struct pb_job jobs[JOBS];
 	struct pb_loop *home;
-	unsigned ran, done, wrong;
+	unsigned ran, done;
+	_Atomic unsigned wrong;
 	sem_t all;
 } pool;
 

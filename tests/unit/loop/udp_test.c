@@ -1,8 +1,11 @@
-/* engine/loop: addresses, and datagrams through the kernel on the loopback. */
+/* engine/loop: addresses, and datagrams through the kernel on the loopback. With
+ * the argument `measure` it prints what a datagram costs. */
 #include "../../support/test.h"
 
 #include <errno.h>
 #include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "loop/world.h"
@@ -11,7 +14,8 @@ static struct pb_addr addr(const char *ip, uint16_t port)
 {
 	struct pb_addr a;
 
-	CU_ASSERT_EQUAL_FATAL(pb_addr_parse(pb_str_z(ip), port, &a), 0);
+	if (pb_addr_parse(pb_str_z(ip), port, &a) < 0)
+		abort();
 	return a;
 }
 
@@ -81,7 +85,8 @@ static struct {
 	struct pb_udp_args args[2];
 	struct pb_udp *socks[2]; /* 0 sends, 1 receives and answers */
 	int err[2];
-	unsigned got, answered, expect, truncated, wrong;
+	unsigned got, answered, expect, truncated;
+	_Atomic unsigned wrong; /* both loops find fault */
 	bool close_at_first;
 	struct pb_udp_stats stats;
 	sem_t end;
@@ -311,9 +316,120 @@ static void sources(void)
 	pb_loops_free(&ls);
 }
 
-PB_TESTS("loop/udp", { "addresses", addresses }, { "equal addresses", address_equality },
-	 { "batches and truncation", batches }, { "IPv6", over_v6 },
-	 { "closed in its callback", closed_in_callback },
-	 { "errors stop nothing", errors_stop_nothing },
-	 { "opening without memory", open_without_memory }, { "probing", probing },
-	 { "source addresses", sources })
+/* ---- What it costs: one socket sending to itself, ours and bare ------------------------ */
+
+#define BATCH  32
+#define ROUNDS 20000
+#define BYTES  500
+
+static struct {
+	struct pb_udp *sock;
+	unsigned got;
+	uint64_t began_us;
+	sem_t end;
+} cost;
+
+static void say(const char *who, uint64_t us)
+{
+	printf("%s: %.0f ns a datagram, sent and received\n", who,
+	       (double)us * 1000 / ((double)BATCH * ROUNDS));
+}
+
+static void on_own(void *arg, const struct pb_datagram *d)
+{
+	if (++cost.got <= BATCH * (ROUNDS - 1))
+		pb_udp_send(cost.sock, &d->from, d->bytes);
+	else if (cost.got == BATCH * ROUNDS)
+		sem_post(&cost.end);
+}
+
+static void begin_cost(void *arg)
+{
+	static const char bytes[BYTES];
+	struct pb_loop *l = pb_loop_current();
+	struct pb_udp_args args = { .local = addr("127.0.0.1", 0),
+				    .max_bytes = 65536,
+				    .fn = on_own };
+
+	cost.got = 0;
+	if (pb_udp_open(l, &args, &cost.sock) < 0)
+		exit(99);
+	cost.began_us = pb_loop_read_us(l);
+	for (unsigned i = 0; i < BATCH; i++)
+		pb_udp_send(cost.sock, pb_udp_local(cost.sock), pb_str(bytes, BYTES));
+}
+
+static void end_cost(void *arg)
+{
+	say("patchbay", pb_loop_read_us(pb_loop_current()) - cost.began_us);
+	pb_udp_close(&cost.sock);
+}
+
+/** The system calls alone. */
+static void bare(void *arg)
+{
+	static char bytes[BATCH][BYTES];
+	static struct sockaddr_in from[BATCH];
+	struct mmsghdr in[BATCH] = { 0 };
+	struct iovec iov[BATCH];
+	struct pb_addr local = addr("127.0.0.1", 0);
+	socklen_t n = sizeof(local);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	uint64_t began = pb_loop_read_us(pb_loop_current());
+
+	if (bind(fd, &local.sa, sizeof(local.in)) < 0 || getsockname(fd, &local.sa, &n) < 0)
+		exit(99);
+	for (unsigned i = 0; i < BATCH; i++) {
+		from[i] = local.in;
+		iov[i] = (struct iovec){ bytes[i], BYTES };
+		in[i].msg_hdr = (struct msghdr){ .msg_name = &from[i],
+						 .msg_namelen = sizeof(from[i]),
+						 .msg_iov = &iov[i],
+						 .msg_iovlen = 1 };
+	}
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		if (sendmmsg(fd, in, BATCH, 0) != BATCH ||
+		    recvmmsg(fd, in, BATCH, 0, NULL) != BATCH)
+			exit(99);
+	}
+	say("bare    ", pb_loop_read_us(pb_loop_current()) - began);
+	close(fd);
+}
+
+static int measure(void)
+{
+	struct pb_loops_args args = { .calls = 1, .world = pb_world_real() };
+	struct pb_loops *ls;
+
+	if (pb_loops_new(&args, &ls) < 0 || pb_loops_start(ls) < 0)
+		return 99;
+	sem_init(&cost.end, 0, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		pb_loop_call(pb_loops_at(ls, 0), bare, NULL);
+		pb_loop_call(pb_loops_at(ls, 0), begin_cost, NULL);
+		sem_wait(&cost.end);
+		pb_loop_call(pb_loops_at(ls, 0), end_cost, NULL);
+	}
+	pb_loops_free(&ls);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct pb_test tests[] = {
+		{ "addresses", addresses },
+		{ "equal addresses", address_equality },
+		{ "batches and truncation", batches },
+		{ "IPv6", over_v6 },
+		{ "closed in its callback", closed_in_callback },
+		{ "errors stop nothing", errors_stop_nothing },
+		{ "opening without memory", open_without_memory },
+		{ "probing", probing },
+		{ "source addresses", sources },
+		{ NULL, NULL },
+	};
+
+	if (argc > 1 && strcmp(argv[1], "measure") == 0)
+		return measure();
+	return pb_test_main("loop/udp", tests, 60, argc, argv);
+}
