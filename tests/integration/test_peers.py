@@ -27,9 +27,9 @@ def baresip_calls_baresip(t):
 	b.event('CALL_ESTABLISHED')
 	a.hangup()
 	b.closed()
-	again = a.mark()
+	again, ring = a.mark(), b.mark()
 	a.dial(f'sip:101@{b.addr}')
-	b.event('CALL_INCOMING', start=b.mark() - 1)
+	b.event('CALL_INCOMING', start=ring)
 	b.hangup()
 	ok(a.closed(start=again), 'the caller is told why')
 

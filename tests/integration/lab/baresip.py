@@ -17,6 +17,8 @@ call_local_timeout {ring}
 call_max_calls 8
 audio_player aufile,{folder}/play.wav
 audio_source ausine,400
+ausrc_srate 48000
+ausrc_channels 2
 audio_alert aufile,{folder}/alert.wav
 ringback_disabled yes
 rtp_ports 20000-29998
