@@ -11,10 +11,10 @@ from .verdict import Failed, Skipped, ok
 
 MODULES = '/usr/lib/baresip/modules'
 CONFIG = '''poll_method epoll
-sip_listen {addr}:5060
+sip_listen {addr}:{port}
 net_interface {addr}
 call_local_timeout {ring}
-call_max_calls 8
+call_max_calls {calls}
 audio_player aufile,{folder}/play.wav
 audio_source ausine,400
 ausrc_srate 48000
@@ -38,7 +38,7 @@ ctrl_tcp_listen {addr}:4444
 class Baresip:
 	"""A phone of `user` at `addr`; with a server it registers there at start."""
 
-	def __init__(self, folder, user, addr, server=None, password=None, account='', ring=120):
+	def __init__(self, folder, user, addr, server=None, password=None, account='', ring=120, port=5060, calls=8):
 		if not shutil.which('baresip'):
 			raise Skipped('baresip is not installed')
 		self.user, self.addr = user, addr
@@ -48,7 +48,8 @@ class Baresip:
 		line = f'<sip:{user}@{self.domain}>;auth_pass={password or ""};regint={300 if server else 0}'
 		self._write('accounts', f'{line};answermode=manual{account}\n')
 		self._write('contacts', '')
-		self._write('config', CONFIG.format(addr=addr, folder=self.folder, modules=MODULES, ring=ring))
+		self._write('config', CONFIG.format(addr=addr, folder=self.folder, modules=MODULES, ring=ring,
+			port=port, calls=calls))
 		self.events = []
 		self._answers = {}
 		self._changed = threading.Condition()

@@ -6,6 +6,7 @@ import os
 from . import net, sipp
 from .baresip import Baresip
 from .engine import Engine, site
+from .script import Script
 from .sip import Phone
 
 LEVELS = ('fast', 'normal', 'soak')
@@ -59,10 +60,15 @@ class Case:
 		self.later(p.close)
 		return p
 
-	def baresip(self, user, n, server=None, **args):
-		b = Baresip(self.folder, user, net.host(n), server, password=f'pass{user}', **args)
+	def baresip(self, user, n, server=None, password=None, **args):
+		b = Baresip(self.folder, user, net.host(n), server, password=password or f'pass{user}', **args)
 		self.later(b.stop)
 		return b
+
+	def script(self, addr, **args):
+		s = Script(addr, **args)
+		self.later(s.close)
+		return s
 
 	def uas(self, n, **args):
 		s = sipp.uas(self.folder, net.host(n), **args)

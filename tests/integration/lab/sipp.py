@@ -54,8 +54,8 @@ class Sipp:
 			self.process.child.wait()
 
 
-def uac(folder, addr, target, calls, rate, name='uac', scenario='uac', args=()):
-	return Sipp(folder, name, scenario, addr, target,
+def uac(folder, addr, target, calls, rate, name='uac', scenario='uac', port=5060, args=()):
+	return Sipp(folder, name, scenario, addr, target, port,
 		args=('-m', str(calls), '-r', str(rate), '-l', str(max(100, 4 * rate)), *args))
 
 
