@@ -122,7 +122,7 @@ class Engine:
 				raise Failed(f'{self.name}: {line.strip()}')
 
 
-def site(addr, users=('100', '101'), sip='', route='', extra=None, sniffer=True):
+def site(addr, users=('100', '101'), sip='', route='', extra=None, sniffer=True, loops=2):
 	"""A small site on `addr`: users N with password passN, fast timers, call records, console."""
 	conf = {
 		'ysipchan.conf': f'[general]\naddr={addr}\nport={SIP_PORT}\nt1=100\ngenerate=yes\nmaxpkt=4096\n{sip}\n'
@@ -131,6 +131,7 @@ def site(addr, users=('100', '101'), sip='', route='', extra=None, sniffer=True)
 		'regfile.conf': ''.join(f'[{u}]\npassword=pass{u}\n' for u in users),
 		'regexroute.conf': '[priorities]\nroute=90\n' + route,
 		'cdrfile.conf': '[general]\nfile=cdr.tsv\n',
+		'engine.cfg': f'loops = {{ calls = {loops}; }};\n',
 		'yate.conf': f'[general]\nmsgsniff={"yes" if sniffer else "no"}\n',
 	}
 	conf.update(extra or {})
