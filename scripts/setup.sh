@@ -55,20 +55,20 @@ compiler() {
 
 # build FOLDER [TARGET [CONFIGURE ARGUMENT...]]: bring $top/FOLDER up to date.
 build() {
-	folder=$top/$1 target=${2:-all}
+	tree=$top/$1 target=${2:-all}
 	shift; [ $# = 0 ] || shift
 	if [ ! -x "$top/configure" ]; then
 		say 'autoreconf'
 		(cd "$top" && autoreconf -fi >/dev/null) || return 1
 	fi
-	mkdir -p "$folder" || return 1
+	mkdir -p "$tree" || return 1
 	[ ! -e "$top/.git" ] || set -- --enable-werror "$@"	# a tree that is worked on
 	args="CC=$(compiler) $*"
-	if [ ! -f "$folder/Makefile" ] || [ "$(cat "$folder/.configured" 2>/dev/null)" != "$args" ]; then
-		say "configure $(basename "$folder") $*"
-		(cd "$folder" && "$top/configure" -q CC="$(compiler)" "$@") || return 1
-		printf '%s\n' "$args" >"$folder/.configured"
+	if [ ! -f "$tree/Makefile" ] || [ "$(cat "$tree/.configured" 2>/dev/null)" != "$args" ]; then
+		say "configure $(basename "$tree") $*"
+		(cd "$tree" && "$top/configure" -q CC="$(compiler)" "$@") || return 1
+		printf '%s\n' "$args" >"$tree/.configured"
 	fi
-	say "build $(basename "$folder")"
-	make -C "$folder" --no-print-directory -s -j"$cpus" "$target"
+	say "build $(basename "$tree")"
+	make -C "$tree" --no-print-directory -s -j"$cpus" "$target"
 }

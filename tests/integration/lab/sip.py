@@ -179,7 +179,7 @@ class Phone(Wire):
 		lines.append(f'Content-Length: {len(body)}')
 		return '\r\n'.join(lines).encode() + b'\r\n\r\n' + body
 
-	def transact(self, data, limit=32, to=None):
+	def transact(self, data, limit=10, to=None):
 		"""Send a request until its final answer is there (resent as RFC 3261 section 17.1 says)."""
 		m, pause, end = Message(data), T1, time.monotonic() + limit
 
@@ -194,7 +194,7 @@ class Phone(Wire):
 			pause = min(2 * pause, T2)
 		raise Failed(f'{self.user}: no answer to {m.start} within {limit} s')
 
-	def ask(self, method, uri, limit=32, **parts):
+	def ask(self, method, uri, limit=10, **parts):
 		"""A request outside a dialog and its final answer; a challenge is met once."""
 		parts = {'call_id': unique(), 'from_tag': unique(), 'cseq': 1, **parts}
 		answer = self.transact(self.build(method, uri, **parts), limit)
@@ -205,12 +205,12 @@ class Phone(Wire):
 		parts['headers'] = [*parts.get('headers', ()), ('Authorization', credentials)]
 		return self.transact(self.build(method, uri, **parts), limit)
 
-	def register(self, expires=300, limit=32):
+	def register(self, expires=300, limit=10):
 		self.cseq += 2
 		return self.ask('REGISTER', f'sip:{self.domain}', limit, to=f'sip:{self.user}@{self.domain}',
 			call_id=self.call_id, cseq=self.cseq, headers=[('Expires', str(expires))])
 
-	def message(self, number, text, ctype='text/plain', limit=32):
+	def message(self, number, text, ctype='text/plain', limit=10):
 		return self.ask('MESSAGE', f'sip:{number}@{self.domain}', limit, body=text.encode(), ctype=ctype)
 
 	def options(self, limit=5):
@@ -264,10 +264,19 @@ class Dialog:
 		self.phone.send(self.phone.build('ACK', uri, to=self.uri, cseq=self.cseq, to_tag=self.to_tag, **self.ids,
 			**how), self.phone.server)
 
-	def bye(self, limit=10):
+	def _bye(self):
 		self.cseq += 1
-		return self.phone.transact(self.phone.build('BYE', self.target, to=self.uri, cseq=self.cseq,
-			to_tag=self.to_tag, **self.ids), limit)
+		return self.phone.build('BYE', self.target, to=self.uri, cseq=self.cseq, to_tag=self.to_tag, **self.ids)
+
+	def bye(self, limit=10):
+		return self.phone.transact(self._bye(), limit)
+
+	def send_bye(self):
+		self.phone.send(self._bye(), self.phone.server)
+
+	def bye_answer(self, limit=10):
+		return self.phone.expect(lambda a: a.status and a.method == 'BYE' and a.get('Call-ID') == self.ids['call_id'],
+			limit, 'answer to BYE')
 
 	def cancel(self, limit=10):
 		return self.phone.transact(self.phone.build('CANCEL', self.uri, cseq=1, branch=self.branch, **self.ids),

@@ -2,7 +2,7 @@
 
 import re
 
-HEAD = re.compile(r"(Sniffed|Returned (?:true|false)) '([^']*)'")
+HEAD = re.compile(r"(Sniffed|Returned (?:true|false)) '([^']*)'(?: time=([0-9.]+))?")
 PARAM = re.compile(r"\s+param\['([^']*)'\] = (?:'(.*)|(\(hidden\)))$", re.DOTALL)
 RETVAL = re.compile(r"\s+retval=(?:'(.*)'|(\(hidden\)))$")
 
@@ -10,10 +10,11 @@ RETVAL = re.compile(r"\s+retval=(?:'(.*)'|(\(hidden\)))$")
 class Sniffed:
 	"""One printed message: before its dispatch (`done` False) or after."""
 
-	def __init__(self, kind, name):
+	def __init__(self, kind, name, time):
 		self.done = kind != 'Sniffed'
 		self.handled = kind == 'Returned true'
 		self.name = name
+		self.time = float(time) if time else None
 		self.retval = None
 		self.params = []
 
@@ -32,7 +33,7 @@ def parse(lines):
 	for line in lines:
 		head = HEAD.search(line)
 		if head:
-			at = Sniffed(head.group(1), head.group(2))
+			at = Sniffed(*head.groups())
 			found.append(at)
 			open_value = None
 		elif at:
