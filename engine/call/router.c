@@ -29,8 +29,8 @@ static void reject(struct pb_chan *c, struct pb_msg *m, struct pb_str error, str
 	pb_msg_free(&m);
 }
 
-/* The channel of a message that comes back; the message is freed when it has
- * gone (which cancelling makes impossible, but a driver may end it in a hook). */
+/* The channel, unless a driver has ended it in a hook: then the message is
+ * freed. */
 static struct pb_chan *still(struct pb_msg **m, struct pb_handle h)
 {
 	struct pb_chan *c = pb_chan_get(h);
@@ -40,10 +40,13 @@ static struct pb_chan *still(struct pb_msg **m, struct pb_handle h)
 	return c;
 }
 
+/* chan.disconnected is a notice, which is not given up: the channel may be
+ * gone, so it is looked up. */
 static void fell_through(struct pb_msg *m, bool handled, void *arg)
 {
-	struct pb_chan *c = still(&m, ((struct pb_chan *)arg)->handle);
+	struct pb_chan *c = still(&m, pb_msg_chan(m));
 
+	(void)arg;
 	if (!c)
 		return;
 	if (!handled) {
@@ -91,7 +94,7 @@ static void executed(struct pb_msg *m, bool handled, void *arg)
 	pb_chan_complete(c, m, false);
 	pb_msg_set(m, PB_STR("reroute"), PB_STR("true"));
 	pb_msg_again(m, PB_STR("chan.disconnected"));
-	pb_chan_ask(c, m, fell_through, c);
+	pb_chan_ask(c, m, fell_through, NULL);
 }
 
 static void routed(struct pb_msg *m, bool handled, void *arg)
