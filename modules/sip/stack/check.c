@@ -36,12 +36,17 @@ static bool good_route(struct pb_str item)
 	return good_addr(item) && pb_str_chr(item, '<') >= 0;
 }
 
+/*
+ * What stands between <> is looked at by whoever sends there: phones register
+ * with things like <sip:bob@192.0.2.1, sip:5060> and are reached all the same.
+ */
 static bool good_contact(struct pb_str item)
 {
 	struct sip_contact c;
 	struct sip_uri u;
 
-	return !sip_contact_parse(item, &c) && (c.addr.star || !sip_uri_parse(c.addr.uri, &u));
+	return !sip_contact_parse(item, &c) &&
+	       (c.addr.star || c.addr.angle || !sip_uri_parse(c.addr.uri, &u));
 }
 
 static bool good_max_forwards(struct pb_str item)

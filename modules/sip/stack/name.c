@@ -262,7 +262,7 @@ unsigned sip_code_of_word(struct pb_str word)
 struct pb_str sip_word_of_code(unsigned code)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (words[i].code == code || words[i].also == code)
+		if (code && (words[i].code == code || words[i].also == code))
 			return words[i].word;
 	return PB_STR_NULL;
 }

@@ -162,8 +162,8 @@ int sip_addr_parse(struct pb_str item, struct sip_addr *a)
 	if (close <= 0)
 		return -EINVAL;
 	a->angle = true;
-	a->uri = pb_str_head(s, (size_t)close);
-	if (has_blank_or(a->uri, '<'))
+	a->uri = pb_str_head(s, (size_t)close); /* blanks in it are the URI reader's matter */
+	if (pb_str_chr(a->uri, '<') >= 0)
 		return -EINVAL;
 	return take_params(pb_str_from(s, (size_t)close + 1), &a->params);
 }
