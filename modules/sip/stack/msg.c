@@ -76,7 +76,7 @@ static void read_status_line(struct pass *r, struct pb_str line, bool folded)
 	uint32_t status;
 
 	pb_str_cut(&line, ' ', &m->version);
-	code = PB_STR("");
+	code = pb_str(m->version.p + m->version.n, 0);
 	pb_str_cut(&line, ' ', &code);
 	m->reason = line.p ? line : pb_str(code.p + code.n, 0);
 	if (folded || code.n != 3 || pb_str_to_u32(code, 100, 699, &status)) {

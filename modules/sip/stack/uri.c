@@ -266,17 +266,29 @@ static bool counts_alone(struct pb_str name)
 	return false;
 }
 
+enum fit { FIT_ABSENT, FIT_DIFFERENT, FIT_SAME };
+
+/* A name that stands twice fits with either of its values. */
+static enum fit param_fits(struct pb_str list, struct pb_str name, struct pb_str value)
+{
+	enum fit fit = FIT_ABSENT;
+	struct pb_str n, v;
+
+	while (fit != FIT_SAME && sip_param_cut(&list, &n, &v))
+		if (pb_str_ieq(n, name))
+			fit = text_eq(v, value, true) ? FIT_SAME : FIT_DIFFERENT;
+	return fit;
+}
+
 /* Every parameter of `a` fits `b`; `strict`: must also be there. */
 static bool params_fit(struct pb_str a, struct pb_str b, bool strict)
 {
-	struct pb_str name, value, other;
+	struct pb_str name, value;
+	enum fit fit;
 
 	for (unsigned n = 0; sip_param_cut(&a, &name, &value); n++) {
-		if (n == COMPARE_LIMIT)
-			return false;
-		other = sip_param(b, name);
-		if (!other.p ? strict || counts_alone(name)
-			     : !text_eq(value.p ? value : PB_STR(""), other, true))
+		fit = n < COMPARE_LIMIT ? param_fits(b, name, value) : FIT_DIFFERENT;
+		if (fit == FIT_DIFFERENT || (fit == FIT_ABSENT && (strict || counts_alone(name))))
 			return false;
 	}
 	return true;
