@@ -40,6 +40,12 @@ static inline bool sip_all(struct pb_str s, unsigned kind)
 	return s.n && sip_span(s, kind) == s.n;
 }
 
+/** Equal without regard to case; cheap when the lengths differ. */
+static inline bool sip_same(struct pb_str a, struct pb_str b)
+{
+	return a.n == b.n && pb_str_ieq(a, b);
+}
+
 static inline bool sip_is_token(struct pb_str s)
 {
 	return sip_all(s, SIP_CH_TOKEN);

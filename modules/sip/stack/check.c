@@ -91,12 +91,12 @@ static bool good_token(struct pb_str item)
 
 typedef bool (*good_fn)(struct pb_str item);
 
+/* From, To, Call-ID and CSeq are not here: the core has read them. */
 static const good_fn readers[SIP_HDR_COUNT] = {
 	[SIP_HDR_CONTACT] = good_contact,
 	[SIP_HDR_CONTENT_TYPE] = good_type,
 	[SIP_HDR_EVENT] = good_word,
 	[SIP_HDR_EXPIRES] = good_number,
-	[SIP_HDR_FROM] = good_addr,
 	[SIP_HDR_MAX_FORWARDS] = good_max_forwards,
 	[SIP_HDR_MIN_EXPIRES] = good_number,
 	[SIP_HDR_PROXY_REQUIRE] = good_token,
@@ -107,7 +107,6 @@ static const good_fn readers[SIP_HDR_COUNT] = {
 	[SIP_HDR_RSEQ] = good_number,
 	[SIP_HDR_SUBSCRIPTION_STATE] = good_word,
 	[SIP_HDR_SUPPORTED] = good_token,
-	[SIP_HDR_TO] = good_addr,
 	[SIP_HDR_VIA] = good_via,
 };
 
@@ -130,6 +129,8 @@ static bool good_row(const struct sip_msg *m, const struct sip_hdr *h)
 		return readers[id](list);
 	if (!list.n)
 		return may_be_empty(id);
+	if (h == sip_msg_first(m, SIP_HDR_VIA))
+		sip_list_cut(&list, &item); /* the core has read the topmost */
 	while (sip_list_cut(&list, &item))
 		if (item.n && !readers[id](item))
 			return false;
@@ -169,8 +170,21 @@ static bool check_request(const struct sip_msg *m, const struct sip_core *core,
 	return !v->code;
 }
 
-static bool check_rows(const struct sip_msg *m, struct sip_verdict *v)
+static bool good_uri(struct pb_str uri)
 {
+	struct sip_uri u;
+
+	return !sip_uri_parse(uri, &u);
+}
+
+static bool check_rows(const struct sip_msg *m, const struct sip_core *core, struct sip_verdict *v)
+{
+	if (!good_uri(core->from.uri))
+		refuse(v, 400, invalid[SIP_HDR_FROM]);
+	else if (!good_uri(core->to.uri))
+		refuse(v, 400, invalid[SIP_HDR_TO]);
+	if (v->code)
+		return false;
 	for (unsigned i = 0; i < m->hdr_n; i++) {
 		if (good_row(m, &m->hdr[i]))
 			continue;
@@ -197,6 +211,6 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 	else if (lacks != SIP_HDR_OTHER)
 		refuse(&v, 400, invalid[lacks]);
 	else if (!m->request || check_request(m, core, &v))
-		check_rows(m, &v);
+		check_rows(m, core, &v);
 	return v;
 }

@@ -183,10 +183,10 @@ static int parse_scheme(struct pb_str *s, struct sip_uri *u)
 			return -EINVAL;
 	}
 	*s = pb_str_from(*s, (size_t)colon + 1);
-	u->scheme = pb_str_ieq(u->scheme_name, PB_STR("sip"))    ? SIP_SCHEME_SIP
-		    : pb_str_ieq(u->scheme_name, PB_STR("sips")) ? SIP_SCHEME_SIPS
-		    : pb_str_ieq(u->scheme_name, PB_STR("tel"))  ? SIP_SCHEME_TEL
-								 : SIP_SCHEME_OTHER;
+	u->scheme = sip_same(u->scheme_name, PB_STR("sip"))    ? SIP_SCHEME_SIP
+		    : sip_same(u->scheme_name, PB_STR("sips")) ? SIP_SCHEME_SIPS
+		    : sip_same(u->scheme_name, PB_STR("tel"))  ? SIP_SCHEME_TEL
+							       : SIP_SCHEME_OTHER;
 	return 0;
 }
 
@@ -275,7 +275,7 @@ static enum fit param_fits(struct pb_str list, struct pb_str name, struct pb_str
 	struct pb_str n, v;
 
 	while (fit != FIT_SAME && sip_param_cut(&list, &n, &v))
-		if (pb_str_ieq(n, name))
+		if (sip_same(n, name))
 			fit = text_eq(v, value, true) ? FIT_SAME : FIT_DIFFERENT;
 	return fit;
 }
@@ -391,20 +391,18 @@ static size_t param_span(struct pb_str s)
 
 bool sip_param_cut(struct pb_str *list, struct pb_str *name, struct pb_str *value)
 {
-	struct pb_str item;
-	ptrdiff_t eq;
+	const char *p = list->p, *end = list->p + list->n, *eq;
 	size_t n;
 
-	while (list->n && (list->p[0] == ';' || sip_is(list->p[0], SIP_CH_BLANK)))
-		*list = pb_str_from(*list, 1);
-	if (!list->n)
+	while (p < end && (*p == ';' || sip_is(*p, SIP_CH_BLANK)))
+		p++;
+	n = param_span(pb_str(p, (size_t)(end - p)));
+	*list = pb_str(p + n, (size_t)(end - p) - n);
+	if (!n)
 		return false;
-	n = param_span(*list);
-	item = pb_str_head(*list, n);
-	*list = pb_str_from(*list, n);
-	eq = pb_str_chr(item, '=');
-	*name = sip_trim(eq < 0 ? item : pb_str_head(item, (size_t)eq));
-	*value = eq < 0 ? PB_STR_NULL : sip_trim(pb_str_from(item, (size_t)eq + 1));
+	eq = memchr(p, '=', n);
+	*name = sip_trim(pb_str(p, eq ? (size_t)(eq - p) : n));
+	*value = eq ? sip_trim(pb_str(eq + 1, n - (size_t)(eq + 1 - p))) : PB_STR_NULL;
 	return true;
 }
 
@@ -413,7 +411,7 @@ struct pb_str sip_param(struct pb_str list, struct pb_str name)
 	struct pb_str n, v;
 
 	while (sip_param_cut(&list, &n, &v))
-		if (pb_str_ieq(n, name))
+		if (sip_same(n, name))
 			return v.p ? v : pb_str(n.p + n.n, 0);
 	return PB_STR_NULL;
 }
