@@ -13,8 +13,8 @@ static struct pb_str input;
 
 static void inside(struct pb_str s)
 {
-	MUST(!s.p || (s.p >= input.p && s.n <= input.n &&
-		      (size_t)(s.p - input.p) <= input.n - s.n));
+	MUST(!s.p ||
+	     (s.p >= input.p && s.n <= input.n && (size_t)(s.p - input.p) <= input.n - s.n));
 }
 
 static void params_inside(struct pb_str list)
@@ -171,8 +171,11 @@ static void reads_back(const struct pb_text *t, unsigned status)
 static void try_builder(const struct sip_msg *m, struct sip_verdict v)
 {
 	static char buf[2 * SIP_MSG_LIMIT];
-	struct sip_answer a = { .code = v.code ? v.code : 180, .reason = pb_str_z(v.reason),
-				.to_tag = PB_STR("t"), .received = PB_STR("192.0.2.1"), .rport = 9 };
+	struct sip_answer a = { .code = v.code ? v.code : 180,
+				.reason = pb_str_z(v.reason),
+				.to_tag = PB_STR("t"),
+				.received = PB_STR("192.0.2.1"),
+				.rport = 9 };
 	struct sip_build b;
 	struct pb_text t;
 

@@ -14,7 +14,7 @@ enum {
 	SIP_CH_HEADER = 16,  /* hname and hvalue of a URI */
 	SIP_CH_HOST = 32,    /* letters, digits, '-', '.', and '_' that many names have */
 	SIP_CH_HEX = 64,
-	SIP_CH_BLANK = 128,  /* space, tab, and CR and LF of a fold */
+	SIP_CH_BLANK = 128, /* space, tab, and CR and LF of a fold */
 };
 
 extern const unsigned char sip_chars[256];

@@ -140,11 +140,11 @@ static bool good_row(const struct sip_msg *m, const struct sip_hdr *h)
 /* Which of the five is missing or unreadable; SIP_HDR_OTHER: none. */
 static enum sip_hdr_id core_lacks(const struct sip_core *c)
 {
-	return !c->has_via	 ? SIP_HDR_VIA
-	       : !c->has_from	 ? SIP_HDR_FROM
-	       : !c->has_to	 ? SIP_HDR_TO
+	return !c->has_via       ? SIP_HDR_VIA
+	       : !c->has_from    ? SIP_HDR_FROM
+	       : !c->has_to      ? SIP_HDR_TO
 	       : !c->has_call_id ? SIP_HDR_CALL_ID
-	       : !c->has_cseq	 ? SIP_HDR_CSEQ
+	       : !c->has_cseq    ? SIP_HDR_CSEQ
 				 : SIP_HDR_OTHER;
 }
 
@@ -201,8 +201,8 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 
 	sip_core_read(m, core);
 	/* Via says whose it is, CSeq which; the rest is copied as far as there. */
-	v.answerable = m->request && m->method != SIP_ACK && core->has_via &&
-		       m->first[SIP_HDR_CSEQ];
+	v.answerable =
+		m->request && m->method != SIP_ACK && core->has_via && m->first[SIP_HDR_CSEQ];
 	lacks = core_lacks(core);
 	if (m->bad_why)
 		refuse(&v, m->bad_code, m->bad_why);

@@ -46,7 +46,7 @@ struct sip_digest_args {
 	enum sip_alg alg;
 	struct pb_str ha1; /* hex */
 	struct pb_str method, uri, nonce;
-	struct pb_str qop;    /* absent: as RFC 2069 */
+	struct pb_str qop; /* absent: as RFC 2069 */
 	struct pb_str nc, cnonce;
 };
 

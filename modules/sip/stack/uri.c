@@ -69,7 +69,8 @@ static bool ip6_valid(struct pb_str s)
 		s = pb_str_from(s, n);
 		for (n = 0; n < s.n && s.p[n] == ':';)
 			n++;
-		if (n > 3 || (n > 1 && ++gaps > 1) || (s.n && !n) || (n == 1 && (s.n == 1 || !groups)))
+		if (n > 3 || (n > 1 && ++gaps > 1) || (s.n && !n) ||
+		    (n == 1 && (s.n == 1 || !groups)))
 			return false;
 		s = pb_str_from(s, n);
 	}
@@ -391,9 +392,12 @@ static size_t param_span(struct pb_str s)
 
 bool sip_param_cut(struct pb_str *list, struct pb_str *name, struct pb_str *value)
 {
-	const char *p = list->p, *end = list->p + list->n, *eq;
+	const char *p = list->p, *end, *eq;
 	size_t n;
 
+	if (!list->n)
+		return false;
+	end = p + list->n;
 	while (p < end && (*p == ';' || sip_is(*p, SIP_CH_BLANK)))
 		p++;
 	n = param_span(pb_str(p, (size_t)(end - p)));
@@ -420,8 +424,8 @@ void sip_unescape(struct pb_text *out, struct pb_str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (escape_at(s, i)) {
-			pb_text_addc(out, (char)(hex_value(s.p[i + 1]) << 4 |
-						 hex_value(s.p[i + 2])));
+			pb_text_addc(out,
+				     (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2])));
 			i += 2;
 		} else {
 			pb_text_addc(out, s.p[i]);

@@ -15,8 +15,8 @@ static struct pb_str take(struct pb_str *s, unsigned kind)
 	size_t n = sip_span(*s, kind);
 	struct pb_str head = pb_str(s->p, n);
 
-	s->p += n;
-	s->n -= n;
+	if (n) /* an absent slice stays absent */
+		*s = pb_str(s->p + n, s->n - n);
 	return head;
 }
 
@@ -380,10 +380,13 @@ static const struct auth_row {
 	struct pb_str name;
 	size_t at;
 } auth_rows[] = {
-#define ROW(field) { PB_STR_INIT(#field), offsetof(struct sip_auth, field) }
-	ROW(username), ROW(realm), ROW(nonce),	ROW(uri), ROW(response), ROW(algorithm),
-	ROW(cnonce),   ROW(opaque), ROW(qop),	ROW(nc),  ROW(domain),   ROW(stale),
-	ROW(userhash),
+#define ROW(field)                                                                                 \
+	{                                                                                          \
+		PB_STR_INIT(#field), offsetof(struct sip_auth, field)                              \
+	}
+	ROW(username),  ROW(realm),  ROW(nonce),    ROW(uri), ROW(response),
+	ROW(algorithm), ROW(cnonce), ROW(opaque),   ROW(qop), ROW(nc),
+	ROW(domain),    ROW(stale),  ROW(userhash),
 #undef ROW
 };
 

@@ -7,18 +7,19 @@
 #include "sip/stack/check.h"
 #include "../../support/test.h"
 
-static const char invite[] = "INVITE sip:bob@example.org SIP/2.0\r\n"
-			     "v: SIP/2.0/UDP 10.0.0.1:5070;rport;received=6.6.6.6;branch=z9hG4bKa\r\n"
-			     " , SIP/2.0/TCP p2;branch=z9hG4bKb\r\n"
-			     "Via: SIP/2.0/UDP p3\r\n"
-			     "Record-Route: <sip:p1;lr>,\r\n\t<sip:p2;lr>\r\n"
-			     "Route: <sip:p4;lr>\r\n"
-			     "Max-Forwards: 70\r\n"
-			     "f: \"Nul \\\r\n x\" <sip:alice@example.org>;tag=1\r\n"
-			     "To: sip:bob@example.org\r\n"
-			     "Call-ID: abc@10.0.0.1\r\n"
-			     "Timestamp: 54\r\n"
-			     "CSeq: 9 INVITE\r\n\r\n";
+static const char invite[] =
+	"INVITE sip:bob@example.org SIP/2.0\r\n"
+	"v: SIP/2.0/UDP 10.0.0.1:5070;rport;received=6.6.6.6;branch=z9hG4bKa\r\n"
+	" , SIP/2.0/TCP p2;branch=z9hG4bKb\r\n"
+	"Via: SIP/2.0/UDP p3\r\n"
+	"Record-Route: <sip:p1;lr>,\r\n\t<sip:p2;lr>\r\n"
+	"Route: <sip:p4;lr>\r\n"
+	"Max-Forwards: 70\r\n"
+	"f: \"Nul \\\r\n x\" <sip:alice@example.org>;tag=1\r\n"
+	"To: sip:bob@example.org\r\n"
+	"Call-ID: abc@10.0.0.1\r\n"
+	"Timestamp: 54\r\n"
+	"CSeq: 9 INVITE\r\n\r\n";
 
 static char buf[4096];
 
@@ -47,8 +48,10 @@ static const char *const want_180 =
 
 static void answers(void)
 {
-	struct sip_answer a = { .code = 180, .to_tag = PB_STR("mine"),
-				.received = PB_STR("192.0.2.7"), .rport = 5061 };
+	struct sip_answer a = { .code = 180,
+				.to_tag = PB_STR("mine"),
+				.received = PB_STR("192.0.2.7"),
+				.rport = 5061 };
 	struct pb_text t = text();
 	struct sip_build b;
 	struct sip_msg m;
@@ -102,15 +105,19 @@ static void asks(void)
 	struct sip_core core;
 
 	sip_build_request(&b, &t, PB_STR("MESSAGE"), PB_STR("sip:bob@[::1]:5062"));
-	sip_build_via(&b, &(struct sip_via_args){ .transport = PB_STR("UDP"), .host = PB_STR("::1"),
-						  .port = 5060, .branch = PB_STR("z9hG4bK.x"),
+	sip_build_via(&b, &(struct sip_via_args){ .transport = PB_STR("UDP"),
+						  .host = PB_STR("::1"),
+						  .port = 5060,
+						  .branch = PB_STR("z9hG4bK.x"),
 						  .rport = true });
 	sip_build_number(&b, SIP_HDR_MAX_FORWARDS, 70);
 	sip_build_addr(&b, SIP_HDR_FROM,
 		       &(struct sip_addr_args){ .display = PB_STR("a \"b\" \\c"),
-						.uri = PB_STR("sip:a@b"), .tag = PB_STR("t1") });
-	sip_build_addr(&b, SIP_HDR_TO, &(struct sip_addr_args){ .uri = PB_STR("sip:bob@b"),
-								.params = PB_STR("x=y") });
+						.uri = PB_STR("sip:a@b"),
+						.tag = PB_STR("t1") });
+	sip_build_addr(
+		&b, SIP_HDR_TO,
+		&(struct sip_addr_args){ .uri = PB_STR("sip:bob@b"), .params = PB_STR("x=y") });
 	sip_build_hdr(&b, SIP_HDR_CALL_ID, PB_STR("id"));
 	sip_build_cseq(&b, 4, PB_STR("MESSAGE"));
 	sip_build_named(&b, PB_STR("X-Mine"), PB_STR("1"));
@@ -128,10 +135,10 @@ static const struct {
 	const char *uri, *branch, *display, *tag, *name, *value;
 } bad_rows[] = {
 	{ "sip:a\r\nX: y", "b", "d", "t", "N", "v" }, { "sip:a b", "b", "d", "t", "N", "v" },
-	{ "sip:a>", "b", "d", "t", "N", "v" },	      { "", "b", "d", "t", "N", "v" },
+	{ "sip:a>", "b", "d", "t", "N", "v" },        { "", "b", "d", "t", "N", "v" },
 	{ "sip:a", "b\r\n", "d", "t", "N", "v" },     { "sip:a", "", "d", "t", "N", "v" },
 	{ "sip:a", "b", "d\nX: y", "t", "N", "v" },   { "sip:a", "b", "d", "t;x", "N", "v" },
-	{ "sip:a", "b", "d", "t", "N:", "v" },	      { "sip:a", "b", "d", "t", "", "v" },
+	{ "sip:a", "b", "d", "t", "N:", "v" },        { "sip:a", "b", "d", "t", "", "v" },
 	{ "sip:a", "b", "d", "t", "N", "v\r\n\r\n" }, { "sip:a", "b", "d", "t", "N", "v\r" },
 	{ "sip:a", "b", "d", "t", "N", "v\n" },
 };
@@ -142,7 +149,8 @@ static int build_row(size_t i)
 	struct sip_build b;
 
 	sip_build_request(&b, &t, PB_STR("INFO"), pb_str_z(bad_rows[i].uri));
-	sip_build_via(&b, &(struct sip_via_args){ .transport = PB_STR("UDP"), .host = PB_STR("h"),
+	sip_build_via(&b, &(struct sip_via_args){ .transport = PB_STR("UDP"),
+						  .host = PB_STR("h"),
 						  .branch = pb_str_z(bad_rows[i].branch) });
 	sip_build_addr(&b, SIP_HDR_FROM,
 		       &(struct sip_addr_args){ .display = pb_str_z(bad_rows[i].display),
@@ -188,7 +196,8 @@ static void acknowledges(void)
 	struct sip_msg sent, answer;
 
 	sip_msg_parse(&sent, pb_str_z(invite));
-	sip_msg_parse(&answer, PB_STR("SIP/2.0 486 Busy Here\r\nt: <sip:bob@example.org>;tag=9\r\n\r\n"));
+	sip_msg_parse(&answer,
+		      PB_STR("SIP/2.0 486 Busy Here\r\nt: <sip:bob@example.org>;tag=9\r\n\r\n"));
 	CU_ASSERT_EQUAL(sip_build_ack(&t, &sent, &answer), 0);
 	PB_SAME(pb_text_str(&t),
 		"ACK sip:bob@example.org SIP/2.0\r\n"

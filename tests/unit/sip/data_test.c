@@ -78,8 +78,10 @@ static bool fits(const struct row *r, const struct sip_msg *m, struct sip_verdic
 static bool answers(const struct sip_msg *m, struct sip_verdict v)
 {
 	static char buf[SIP_MSG_LIMIT];
-	struct sip_answer a = { .code = v.code ? v.code : 200, .reason = pb_str_z(v.reason),
-				.to_tag = PB_STR("tag"), .received = PB_STR("192.0.2.1"),
+	struct sip_answer a = { .code = v.code ? v.code : 200,
+				.reason = pb_str_z(v.reason),
+				.to_tag = PB_STR("tag"),
+				.received = PB_STR("192.0.2.1"),
 				.rport = 5060 };
 	struct sip_build b;
 	struct sip_msg r;
@@ -91,8 +93,8 @@ static bool answers(const struct sip_msg *m, struct sip_verdict v)
 	sip_build_response(&b, &t, m, &a);
 	return !sip_build_end(&b, PB_STR_NULL, PB_STR_NULL) &&
 	       sip_msg_parse(&r, pb_text_str(&t)) == SIP_PARSE_OK && r.status == a.code &&
-	       (v.code || pb_str_eq(sip_msg_value(m, SIP_HDR_CALL_ID),
-				    sip_msg_value(&r, SIP_HDR_CALL_ID)));
+	       (v.code ||
+		pb_str_eq(sip_msg_value(m, SIP_HDR_CALL_ID), sip_msg_value(&r, SIP_HDR_CALL_ID)));
 }
 
 static bool try_row(struct pb_str folder, const struct row *r)

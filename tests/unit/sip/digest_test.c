@@ -35,13 +35,18 @@ static void knows_the_vectors(void)
 		const struct vector *v = &vectors[i];
 		struct sip_hex ha1, got;
 		struct sip_digest_args a = {
-			.alg = v->alg, .method = pb_str_z(v->method), .uri = pb_str_z(v->uri),
-			.nonce = pb_str_z(v->nonce), .qop = pb_str_z(v->qop), .nc = pb_str_z(v->nc),
+			.alg = v->alg,
+			.method = pb_str_z(v->method),
+			.uri = pb_str_z(v->uri),
+			.nonce = pb_str_z(v->nonce),
+			.qop = pb_str_z(v->qop),
+			.nc = pb_str_z(v->nc),
 			.cnonce = pb_str_z(v->cnonce),
 		};
 
 		CU_ASSERT_EQUAL(sip_digest_ha1(d, v->alg, pb_str_z(v->username), pb_str_z(v->realm),
-					       pb_str_z(v->password), &ha1), 0);
+					       pb_str_z(v->password), &ha1),
+				0);
 		a.ha1 = sip_hex_str(&ha1);
 		CU_ASSERT_EQUAL(sip_digest_response(d, &a, &got), 0);
 		PB_SAME(sip_hex_str(&got), v->want);
@@ -66,9 +71,12 @@ static const struct {
 /* What a client makes of a challenge is what the server takes. */
 static void client_and_server_agree(void)
 {
-	struct sip_login login = { .username = PB_STR("al\"ice"), .password = PB_STR("secret"),
-				   .method = PB_STR("REGISTER"), .uri = PB_STR("sip:r"),
-				   .cnonce = PB_STR("c0ffee"), .nc = 0x1a };
+	struct sip_login login = { .username = PB_STR("al\"ice"),
+				   .password = PB_STR("secret"),
+				   .method = PB_STR("REGISTER"),
+				   .uri = PB_STR("sip:r"),
+				   .cnonce = PB_STR("c0ffee"),
+				   .nc = 0x1a };
 	struct sip_digest *d = sip_digest_new();
 	struct sip_auth c, a;
 	struct sip_hex ha1;
@@ -95,8 +103,10 @@ static void client_and_server_agree(void)
 
 static void writes_a_challenge(void)
 {
-	struct sip_challenge c = { .realm = PB_STR("Patch\"bay"), .nonce = PB_STR("nnn"),
-				   .opaque = PB_STR("ooo"), .stale = true };
+	struct sip_challenge c = { .realm = PB_STR("Patch\"bay"),
+				   .nonce = PB_STR("nnn"),
+				   .opaque = PB_STR("ooo"),
+				   .stale = true };
 	char buf[256];
 	struct pb_text t;
 
@@ -160,13 +170,13 @@ static const struct {
 	const char *nc;
 	enum sip_count_verdict want;
 } counts[] = {
-	{ "00000001", SIP_COUNT_NEW },	  { "00000001", SIP_COUNT_REPLAY },
-	{ "00000003", SIP_COUNT_NEW },	  { "00000002", SIP_COUNT_NEW },
+	{ "00000001", SIP_COUNT_NEW },    { "00000001", SIP_COUNT_REPLAY },
+	{ "00000003", SIP_COUNT_NEW },    { "00000002", SIP_COUNT_NEW },
 	{ "00000002", SIP_COUNT_REPLAY }, { "00000000", SIP_COUNT_REPLAY },
-	{ "", SIP_COUNT_REPLAY },	  { "1", SIP_COUNT_REPLAY },
+	{ "", SIP_COUNT_REPLAY },         { "1", SIP_COUNT_REPLAY },
 	{ "0000000g", SIP_COUNT_REPLAY }, { "00000060", SIP_COUNT_NEW },
-	{ "00000021", SIP_COUNT_NEW },	  { "00000020", SIP_COUNT_REPLAY },
-	{ "ffffffff", SIP_COUNT_NEW },	  { "FFFFFFFF", SIP_COUNT_REPLAY },
+	{ "00000021", SIP_COUNT_NEW },    { "00000020", SIP_COUNT_REPLAY },
+	{ "ffffffff", SIP_COUNT_NEW },    { "FFFFFFFF", SIP_COUNT_REPLAY },
 	{ "00000061", SIP_COUNT_REPLAY }, { "ffffffc0", SIP_COUNT_NEW },
 };
 

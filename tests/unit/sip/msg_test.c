@@ -11,7 +11,7 @@
 	"From: \"Alice\" <sip:alice@example.org>;tag=1\r\n"                                        \
 	"To: <sip:bob@example.org>\r\n"                                                            \
 	"Call-ID: a84b4c76e66710\r\n"
-#define INVITE "INVITE sip:bob@example.org SIP/2.0\r\n" HEAD "CSeq: 314159 INVITE\r\n"
+#define INVITE  "INVITE sip:bob@example.org SIP/2.0\r\n" HEAD "CSeq: 314159 INVITE\r\n"
 #define OPTIONS "OPTIONS sip:bob@example.org SIP/2.0\r\n" HEAD "CSeq: 1 OPTIONS\r\n"
 
 static const char good[] = INVITE "Contact: <sip:alice@192.0.2.1>\r\n"
@@ -47,7 +47,8 @@ static void reads(void)
 	CU_ASSERT(h->folded);
 	PB_SAME(sip_hdr_unfold(&m, h, a), "one, two");
 	CU_ASSERT_PTR_NULL(sip_msg_find(&m, PB_STR("X-None")));
-	CU_ASSERT_PTR_EQUAL(sip_msg_find(&m, PB_STR("CONTACT")), sip_msg_first(&m, SIP_HDR_CONTACT));
+	CU_ASSERT_PTR_EQUAL(sip_msg_find(&m, PB_STR("CONTACT")),
+			    sip_msg_first(&m, SIP_HDR_CONTACT));
 	pb_arena_free(&a);
 	block_free(in);
 }
@@ -56,9 +57,9 @@ static void reads_responses(void)
 {
 	struct sip_msg m;
 
-	CU_ASSERT_EQUAL(sip_msg_parse(&m, PB_STR("SIP/2.0 486 Busy Here\r\n" HEAD
-						 "CSeq: 7 BYE\r\n\r\n")),
-			SIP_PARSE_OK);
+	CU_ASSERT_EQUAL(
+		sip_msg_parse(&m, PB_STR("SIP/2.0 486 Busy Here\r\n" HEAD "CSeq: 7 BYE\r\n\r\n")),
+		SIP_PARSE_OK);
 	CU_ASSERT(!m.request);
 	CU_ASSERT_EQUAL(m.status, 486);
 	PB_SAME(m.reason, "Busy Here");
@@ -103,7 +104,8 @@ static const struct verdict_row {
 	  true },
 	{ "OPTIONS sip:b?a=b SIP/2.0\r\n" HEAD "CSeq: 1 OPTIONS\r\n\r\n", 400,
 	  "Invalid Request-URI", true },
-	{ "SIP/2.0 4294967496 OK\r\n" HEAD "CSeq: 1 BYE\r\n\r\n", 400, "Invalid Status Line", false },
+	{ "SIP/2.0 4294967496 OK\r\n" HEAD "CSeq: 1 BYE\r\n\r\n", 400, "Invalid Status Line",
+	  false },
 	{ "SIP/2.0 099 OK\r\n" HEAD "CSeq: 1 BYE\r\n\r\n", 400, "Invalid Status Line", false },
 	/* lines */
 	{ OPTIONS, 400, "Missing Empty Line", true },
@@ -131,9 +133,11 @@ static const struct verdict_row {
 	{ "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:b>\r\ni: 1\r\nCSeq: 1 BYE\r\n\r\n", 400,
 	  "Invalid To", true },
 	{ "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:b>\r\nt: <sip:b\r\ni: 1\r\n"
-	  "CSeq: 1 BYE\r\n\r\n", 400, "Invalid To", true },
+	  "CSeq: 1 BYE\r\n\r\n",
+	  400, "Invalid To", true },
 	{ "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:b>\r\nt: <sip:b>\r\n"
-	  "CSeq: 1 BYE\r\n\r\n", 400, "Invalid Call-ID", true },
+	  "CSeq: 1 BYE\r\n\r\n",
+	  400, "Invalid Call-ID", true },
 	{ "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:b>\r\nt: <sip:b>\r\ni: 1\r\n\r\n", 400,
 	  "Invalid CSeq", false },
 	{ "BYE sip:b SIP/2.0\r\n" HEAD "CSeq: 1 INFO\r\n\r\n", 400, "Invalid CSeq", true },
@@ -350,15 +354,24 @@ static const struct {
 	unsigned code;
 	const char *back;
 } word_rows[] = {
-	{ "busy", 486, "busy" },	  { "noroute", 404, "noroute" },
-	{ "noconn", 503, "noconn" },	  { "offline", 404, "noroute" },
-	{ "congestion", 480, "noanswer" }, { "noanswer", 480, "noanswer" },
-	{ "postdialdelay", 504, "timeout" }, { "moved", 410, "unallocated" },
-	{ "protocol-error", 400, "interworking" }, { "failure", 500, "failure" },
-	{ "603", 603, "forbidden" },	  { "606", 606, "rejected" },
-	{ "487", 487, "noanswer" },	  { "402", 402, NULL },
-	{ "nonsense", 0, NULL },	  { "99", 0, NULL },
-	{ "", 0, NULL },		  { "700", 0, NULL },
+	{ "busy", 486, "busy" },
+	{ "noroute", 404, "noroute" },
+	{ "noconn", 503, "noconn" },
+	{ "offline", 404, "noroute" },
+	{ "congestion", 480, "noanswer" },
+	{ "noanswer", 480, "noanswer" },
+	{ "postdialdelay", 504, "timeout" },
+	{ "moved", 410, "unallocated" },
+	{ "protocol-error", 400, "interworking" },
+	{ "failure", 500, "failure" },
+	{ "603", 603, "forbidden" },
+	{ "606", 606, "rejected" },
+	{ "487", 487, "noanswer" },
+	{ "402", 402, NULL },
+	{ "nonsense", 0, NULL },
+	{ "99", 0, NULL },
+	{ "", 0, NULL },
+	{ "700", 0, NULL },
 };
 
 static void words(void)
@@ -378,7 +391,6 @@ static void words(void)
 PB_TESTS("sip/msg", { "reads a request", reads }, { "reads responses", reads_responses },
 	 { "judges", judges }, { "tells where", tells_where },
 	 { "every prefix wants more", every_prefix_wants_more },
-	 { "cut datagrams are bad", cut_datagrams_are_bad },
-	 { "refuses streams", refuses_streams }, { "keeps limits", keeps_limits },
-	 { "streams have a limit", streams_have_a_limit }, { "copies", copies },
-	 { "names", names }, { "words", words })
+	 { "cut datagrams are bad", cut_datagrams_are_bad }, { "refuses streams", refuses_streams },
+	 { "keeps limits", keeps_limits }, { "streams have a limit", streams_have_a_limit },
+	 { "copies", copies }, { "names", names }, { "words", words })

@@ -26,14 +26,31 @@ static const struct uri_row {
 	{ "sip:null-%00-null@h", 0, "null-%00-null", NULL, "h", 0, NULL, NULL },
 	{ "tel:+1-201-555-0123;ext=7", 0, "+1-201-555-0123", NULL, NULL, 0, "ext=7", NULL },
 	{ "http://example.org/x", 0, NULL, NULL, NULL, 0, NULL, NULL },
-	{ "sip:", -EINVAL }, { "sip", -EINVAL }, { "", -EINVAL }, { ":", -EINVAL },
-	{ "sip:@h", -EINVAL }, { "sip:a@", -EINVAL }, { "sip:a@b@c", -EINVAL },
-	{ "sip:a b@c", -EINVAL }, { "sip:a%4@c", -EINVAL }, { "sip:a%zz@c", -EINVAL },
-	{ "sip:h:65536", -EINVAL }, { "sip:h:", -EINVAL }, { "sip:h:x", -EINVAL },
-	{ "sip:[::1", -EINVAL }, { "sip:[]", -EINVAL }, { "sip:[1:2:3]", -EINVAL },
-	{ "sip:[1::2::3]", -EINVAL }, { "sip:[12345::]", -EINVAL }, { "sip:2001:db8::1", -EINVAL },
-	{ "sip:h/x", -EINVAL }, { "sip:h;a=<b>", -EINVAL }, { "tel:", -EINVAL },
-	{ "tel:bob", -EINVAL }, { "1sip:h", -EINVAL }, { "<sip:h>", -EINVAL },
+	{ "sip:", -EINVAL },
+	{ "sip", -EINVAL },
+	{ "", -EINVAL },
+	{ ":", -EINVAL },
+	{ "sip:@h", -EINVAL },
+	{ "sip:a@", -EINVAL },
+	{ "sip:a@b@c", -EINVAL },
+	{ "sip:a b@c", -EINVAL },
+	{ "sip:a%4@c", -EINVAL },
+	{ "sip:a%zz@c", -EINVAL },
+	{ "sip:h:65536", -EINVAL },
+	{ "sip:h:", -EINVAL },
+	{ "sip:h:x", -EINVAL },
+	{ "sip:[::1", -EINVAL },
+	{ "sip:[]", -EINVAL },
+	{ "sip:[1:2:3]", -EINVAL },
+	{ "sip:[1::2::3]", -EINVAL },
+	{ "sip:[12345::]", -EINVAL },
+	{ "sip:2001:db8::1", -EINVAL },
+	{ "sip:h/x", -EINVAL },
+	{ "sip:h;a=<b>", -EINVAL },
+	{ "tel:", -EINVAL },
+	{ "tel:bob", -EINVAL },
+	{ "1sip:h", -EINVAL },
+	{ "<sip:h>", -EINVAL },
 };
 
 static void parses_uris(void)
@@ -98,6 +115,7 @@ static const struct {
 	{ "sip:null-%00-null@h", "sip:null-@h", false },
 	{ "sip:null-%00-null@h", "sip:null-%00-null@h", true },
 	{ "sip:a%3Bb@h", "sip:a;b@h", false },
+	{ "sip:h;a=1;a=2", "sip:h;a=1;a=2", true },
 	{ "tel:+1-201-555-0123", "tel:+12015550123", true },
 	{ "tel:+12015550123;ext=1", "tel:+12015550123", false },
 	{ "urn:x", "URN:x", true },
@@ -130,9 +148,16 @@ static const struct addr_row {
 	{ "\"A, \\\"<x>\" <sip:a@b>", 0, "\"A, \\\"<x>\"", "sip:a@b", NULL },
 	{ "\"A\"\r\n <sip:a@b>\r\n ;tag=1", 0, "\"A\"", "sip:a@b", "tag=1" },
 	{ "*", 0, NULL, NULL, NULL },
-	{ "", -EINVAL }, { "<>", -EINVAL }, { "<sip:a", -EINVAL }, { "\"A <sip:a>", -EINVAL },
-	{ "\"A\" sip:a", -EINVAL }, { "\"A\" b <sip:a>", -EINVAL }, { "A, B <sip:a>", -EINVAL },
-	{ "<sip:a> x", -EINVAL }, { "sip:a b", -EINVAL }, { "sip:a?b=c", -EINVAL },
+	{ "", -EINVAL },
+	{ "<>", -EINVAL },
+	{ "<sip:a", -EINVAL },
+	{ "\"A <sip:a>", -EINVAL },
+	{ "\"A\" sip:a", -EINVAL },
+	{ "\"A\" b <sip:a>", -EINVAL },
+	{ "A, B <sip:a>", -EINVAL },
+	{ "<sip:a> x", -EINVAL },
+	{ "sip:a b", -EINVAL },
+	{ "sip:a?b=c", -EINVAL },
 	{ "<sip:<a>", -EINVAL },
 };
 
@@ -167,10 +192,17 @@ static const struct via_row {
 	{ "SIP  / 2.0\r\n /   UDP  [2001:db8::9:1] : 5070 ; branch = x", 0, "UDP", "2001:db8::9:1",
 	  5070, "x", NULL, NULL },
 	{ "SIP/2.0/UDP h;received=[2001:db8::1]", 0, "UDP", "h", 0, NULL, "[2001:db8::1]", NULL },
-	{ "", -EINVAL }, { "SIP", -EINVAL }, { "SIP/2.0", -EINVAL }, { "SIP/2.0/UDP", -EINVAL },
-	{ "SIP/2.0/UDP ", -EINVAL }, { "SIP/2.0/UDP h:", -EINVAL }, { "SIP/2.0/UDP h x", -EINVAL },
-	{ "SIP/2.0/UDP h:99999", -EINVAL }, { "SIP/2.0/UDP [::1", -EINVAL },
-	{ "SIP/2.0/UDP;branch=x", -EINVAL }, { "/2.0/UDP h", -EINVAL },
+	{ "", -EINVAL },
+	{ "SIP", -EINVAL },
+	{ "SIP/2.0", -EINVAL },
+	{ "SIP/2.0/UDP", -EINVAL },
+	{ "SIP/2.0/UDP ", -EINVAL },
+	{ "SIP/2.0/UDP h:", -EINVAL },
+	{ "SIP/2.0/UDP h x", -EINVAL },
+	{ "SIP/2.0/UDP h:99999", -EINVAL },
+	{ "SIP/2.0/UDP [::1", -EINVAL },
+	{ "SIP/2.0/UDP;branch=x", -EINVAL },
+	{ "/2.0/UDP h", -EINVAL },
 };
 
 static void parses_vias(void)
@@ -243,7 +275,9 @@ static const struct {
 	{ "<sip:a>;q=0", 0, 0, false, 0 },
 	{ "<sip:a>;q=0.125;expires=99999999999", 0, 125, true, 3600 },
 	{ "<sip:a>;expires=x", 0, 1000, true, 3600 },
-	{ "<sip:a>;q=1.001", -EINVAL }, { "<sip:a>;q=", -EINVAL }, { "<sip:a>;q=0.5555", -EINVAL },
+	{ "<sip:a>;q=1.001", -EINVAL },
+	{ "<sip:a>;q=", -EINVAL },
+	{ "<sip:a>;q=0.5555", -EINVAL },
 	{ "<sip:a>;q=-1", -EINVAL },
 };
 
@@ -292,7 +326,9 @@ static void parses_auth(void)
 	struct sip_auth a;
 
 	CU_ASSERT_EQUAL(sip_auth_parse(PB_STR("Digest realm=\"a, \\\"b\",\r\n nonce=\"n\", qop=\""
-					      "auth,auth-int\",algorithm = MD5, x=y"), &a), 0);
+					      "auth,auth-int\",algorithm = MD5, x=y"),
+				       &a),
+			0);
 	CU_ASSERT(a.digest);
 	PB_SAME(a.realm, "a, \\\"b");
 	PB_SAME(a.qop, "auth,auth-int");
@@ -304,6 +340,37 @@ static void parses_auth(void)
 	CU_ASSERT_EQUAL(sip_auth_parse(PB_STR("Digest nonce=\"a\", nonce=\"b\""), &a), -EINVAL);
 	CU_ASSERT_EQUAL(sip_auth_parse(PB_STR("Digest nonce=\"a"), &a), -EINVAL);
 	CU_ASSERT_EQUAL(sip_auth_parse(PB_STR("Digest nonce"), &a), -EINVAL);
+}
+
+/* What is not there is not a value, whichever reader is asked. */
+static void refuses_the_absent(void)
+{
+	struct pb_str list = PB_STR_NULL, a, b;
+	struct sip_media_type t;
+	struct sip_contact c;
+	struct sip_auth auth;
+	struct sip_rack rack;
+	struct sip_cseq cseq;
+	struct sip_addr addr;
+	struct sip_word w;
+	struct sip_uri u;
+	struct sip_via v;
+	uint32_t n;
+
+	CU_ASSERT_EQUAL(sip_media_type_parse(list, &t), -EINVAL);
+	CU_ASSERT_EQUAL(sip_contact_parse(list, &c), -EINVAL);
+	CU_ASSERT_EQUAL(sip_auth_parse(list, &auth), -EINVAL);
+	CU_ASSERT_EQUAL(sip_rack_parse(list, &rack), -EINVAL);
+	CU_ASSERT_EQUAL(sip_cseq_parse(list, &cseq), -EINVAL);
+	CU_ASSERT_EQUAL(sip_addr_parse(list, &addr), -EINVAL);
+	CU_ASSERT_EQUAL(sip_word_parse(list, &w), -EINVAL);
+	CU_ASSERT_EQUAL(sip_uri_parse(list, &u), -EINVAL);
+	CU_ASSERT_EQUAL(sip_via_parse(list, &v), -EINVAL);
+	CU_ASSERT_EQUAL(sip_number_parse(list, 9, &n), -EINVAL);
+	CU_ASSERT(!sip_list_cut(&list, &a));
+	CU_ASSERT(!sip_param_cut(&list, &a, &b));
+	CU_ASSERT(!sip_auth_param_cut(&list, &a, &b));
+	CU_ASSERT_PTR_NULL(sip_param(list, PB_STR("tag")).p);
 }
 
 static void unescapes(void)
@@ -343,5 +410,5 @@ PB_TESTS("sip/value", { "parses URIs", parses_uris }, { "prints URIs", prints_ur
 	 { "compares URIs", compares_uris }, { "parses addresses", parses_addrs },
 	 { "parses Vias", parses_vias }, { "cuts lists", cuts_lists }, { "walks rows", walks_rows },
 	 { "parses contacts", parses_contacts }, { "parses the small ones", parses_the_small_ones },
-	 { "parses auth", parses_auth }, { "unescapes", unescapes },
-	 { "cuts parameters", cuts_params })
+	 { "parses auth", parses_auth }, { "refuses the absent", refuses_the_absent },
+	 { "unescapes", unescapes }, { "cuts parameters", cuts_params })
