@@ -43,7 +43,7 @@ struct sip_msg {
 	struct pb_str method_name; /* request */
 	struct pb_str uri;         /* request */
 	struct pb_str version;     /* "SIP/2.0" in a message that passes sip_msg_check */
-	unsigned status;           /* response: 0..999 as it stood; 0 in a request */
+	unsigned status;           /* response: 100..699, 0 when unreadable; request: 0 */
 	struct pb_str reason;      /* response; may be empty */
 
 	struct pb_str body; /* never absent; empty when there is none */
