@@ -453,3 +453,8 @@ struct pb_ctx *pb_engine_ctx(const struct pb_ctx *cx, struct pb_loop *l)
 {
 	return &cx->module->ctx[pb_loop_index(l)];
 }
+
+struct pb_world *pb_engine_world(struct pb_engine *e)
+{
+	return e->world;
+}

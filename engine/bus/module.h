@@ -15,6 +15,7 @@
 
 struct pb_engine;
 struct pb_pool;
+struct pb_world;
 
 /* ---- Status ----------------------------------------------------------------- */
 
@@ -100,6 +101,8 @@ struct pb_module {
 
 struct pb_engine *pb_engine_of(const struct pb_ctx *cx);
 struct pb_pool *pb_engine_pool(struct pb_engine *e);
+/** The clock and wire its loops run in. */
+struct pb_world *pb_engine_world(struct pb_engine *e);
 /** The module's home loop. */
 struct pb_loop *pb_engine_home(const struct pb_ctx *cx);
 /** The module's context on another loop (its state belongs to that loop). */

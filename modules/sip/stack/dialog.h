@@ -48,6 +48,7 @@ struct sip_dialog_core {
 	struct pb_str remote_uri; /* name-addr of the peer */
 	struct pb_str contact;	  /* our Contact value; empty: none */
 	uint32_t local_cseq;	  /* last number sent */
+	unsigned hops;		  /* Max-Forwards of its requests; 0: 70 */
 	struct sip_remote remote;
 };
 
