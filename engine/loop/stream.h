@@ -67,8 +67,8 @@ int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog
 		     void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 		     struct pb_listener **out);
 /**
- * The same on a Unix socket of mode 0600; a socket file that is there is removed
- * first, another file is not. `from` has no address.
+ * The same on a Unix socket of mode 0600; a socket file left over is removed
+ * first unless somebody listens on it; another file is not. `from` has no address.
  */
 int pb_listener_open_unix(struct pb_loop *l, const char *path, int backlog,
 			  void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
