@@ -230,6 +230,7 @@ static void cancel_waits(void)
 	CU_ASSERT_EQUAL(wire.got_n, 1);
 	respond(0, 100, "");
 	PB_SAME(wire_line(1), "CANCEL sip:b@192.0.2.9:5070 SIP/2.0");
+	CU_ASSERT_TRUE(pb_str_eq(wire_header(0, "Via"), wire_header(1, "Via")));
 	PB_SAME(wire_header(1, "CSeq"), "3 CANCEL");
 	respond(1, 200, ";tag=t");
 	CU_ASSERT_EQUAL(user.final, 0); /* the CANCEL's own, of no interest */
