@@ -187,6 +187,11 @@ struct pb_str pb_pattern_prefix(const struct pb_pattern *p)
 	return p->prefix;
 }
 
+bool pb_pattern_nocase(const struct pb_pattern *p)
+{
+	return p->nocase;
+}
+
 /* ---- Matching ---------------------------------------------------------------- */
 
 static bool begins(const struct pb_pattern *p, struct pb_str text)

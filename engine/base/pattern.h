@@ -45,6 +45,7 @@ bool pb_pattern_match(const struct pb_pattern *p, struct pb_str text, struct pb_
  * index over many patterns. Compare without case when compiled so.
  */
 struct pb_str pb_pattern_prefix(const struct pb_pattern *p);
+bool pb_pattern_nocase(const struct pb_pattern *p);
 
 /**
  * A pattern whose trailing '^' negates it: the form of configuration files.
