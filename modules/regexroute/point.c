@@ -59,9 +59,9 @@ static enum pb_verdict on_extra(struct pb_msg *m, struct pb_ctx *cx)
 
 static void free_point(void *arg)
 {
-	struct point *p = arg;
+	struct pb_arena *a = ((struct point *)arg)->arena; /* it lies inside */
 
-	pb_arena_free(&p->arena);
+	pb_arena_free(&a);
 }
 
 static void remove_point(struct pb_bus *bus, struct regex_shared *sh, struct point *p)
