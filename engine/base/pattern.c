@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <regex.h>
 
+#include "base/alloc.h"
+
 enum kind {
 	NEVER,	/* the empty pattern */
 	ANY,	/* matches every text, whole */
@@ -214,12 +216,32 @@ static void tail(const struct pb_pattern *p, struct pb_str text, struct pb_captu
 		c->at[1] = pb_str_from(text, p->prefix.n);
 }
 
+/* The slice as it is: REG_STARTEND says where it ends. The address sanitizer's
+ * regexec looks for a NUL all the same and gets a copy with one. */
+static bool execute(const regex_t *re, struct pb_str text, size_t groups, regmatch_t *m)
+{
+#ifdef __SANITIZE_ADDRESS__
+	char *z = pb_alloc(text.n + 1);
+	int err;
+
+	if (!z)
+		return false;
+	memcpy(z, text.p, text.n);
+	z[text.n] = '\0';
+	err = regexec(re, z, groups, m, REG_STARTEND);
+	pb_free(z);
+	return !err;
+#else
+	return !regexec(re, text.p, groups, m, REG_STARTEND);
+#endif
+}
+
 static bool search(const struct pb_pattern *p, struct pb_str text, struct pb_captures *c)
 {
 	regmatch_t m[PB_CAPTURES] = { { .rm_so = 0, .rm_eo = (regoff_t)text.n } };
 	bool took_part = false;
 
-	if (text.n > 0x7fffffff || regexec(&p->re, text.p, c ? PB_CAPTURES : 0, m, REG_STARTEND))
+	if (text.n > 0x7fffffff || !execute(&p->re, text, c ? PB_CAPTURES : 0, m))
 		return false;
 	if (!c)
 		return true;
