@@ -25,6 +25,8 @@ struct pb_status;
 void pb_status_head(struct pb_status *s, const char *key, struct pb_str value);
 /** Part 2: counters, summed over loops, in order of first mention. */
 void pb_status_count(struct pb_status *s, const char *key, int64_t n);
+/** Part 2 too: a word among the counters. Only the first loop's is kept. */
+void pb_status_text(struct pb_status *s, const char *key, struct pb_str value);
 /** Part 3: "id=a|b|c"; only when details are asked for. */
 void pb_status_item(struct pb_status *s, struct pb_str id, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
