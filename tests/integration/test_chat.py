@@ -61,7 +61,7 @@ def sipsak_to_baresip(t):
 	e = chat(t)
 	b = t.baresip('234', 2, LOCAL, 'mypass234', port=5070)
 	b.registered()
-	code, text = sipsak.message(LOCAL, '234', 'hello Monica', '123', 'mypass123', t.host(3))
+	code, text = sipsak.message(t.path('text'), LOCAL, '234', 'hello Monica', '123', 'mypass123')
 	equal(code, 0, f'exit code of sipsak ({text})')
 	contains(text, '401', 'sipsak was challenged')
 	b.process.expect(r'hello Monica', 5)

@@ -106,8 +106,6 @@ def broken_site_does_not_start(t):
 
 
 def _ends(e, code, says):
-	done = subprocess.run([e.program, 'run', '-c', e.conf], stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
-		check=False, text=True, cwd=e.folder)
-	text = done.stdout + done.stderr
-	equal(done.returncode, code, f'exit code; it said {text[-400:]}')
+	got, text = e.run_out()
+	equal(got, code, f'exit code; it said {text[-400:]}')
 	ok(re.search(says, text), f'{says} in {text[-400:]!r}')

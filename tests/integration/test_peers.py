@@ -4,9 +4,9 @@ import subprocess
 import sys
 import threading
 
-from lab import sip, sipsak
+from lab import sip, sipsak, sniff
 from lab.case import test
-from lab.verdict import contains, equal, ok
+from lab.verdict import contains, equal, lists, ok
 
 
 @test(limit=30, level='fast', sanitizers=False)
@@ -77,3 +77,29 @@ def runner_tells_failures(t):
 	"""A command that does not exist ends the runner with usage, not with success."""
 	code = subprocess.run([sys.executable, sys.argv[0], '--level', 'nonsense'], capture_output=True, check=False)
 	ok(code.returncode != 0, 'exit code')
+
+
+SNIFFED = """Sniffed 'user.auth' time=1352472395.761205 age=0.000012
+  thread=0x890d348 'loop 0'
+  data=(nil)
+  retval='(null)'
+  param['protocol'] = 'sip'
+  param['text'] = 'it's two
+lines'
+  param['password'] = (hidden)
+<sip:INFO> something else
+Returned true 'user.auth' delay=0.000299
+  thread=0x890d348 'loop 0'
+  data=(nil)
+  retval=(hidden)
+  param['protocol'] = 'sip'
+  param['handlers'] = 'regfile:100'"""
+
+
+@test(limit=30, level='fast', sanitizers=False)
+def sniffer_text_is_read(t):
+	first, second = sniff.parse(SNIFFED.split('\n'))
+	equal((first.name, first.done, first.retval, first.time), ('user.auth', False, None, 1352472395.761205), 'first')
+	lists(first.params, [('protocol', 'sip'), ('text', "it's two\nlines"), ('password', '(hidden)')], 'its parameters')
+	equal((second.done, second.handled, second.retval), (True, True, '(hidden)'), 'second')
+	equal(second.get('handlers'), 'regfile:100', 'its handlers')

@@ -44,6 +44,7 @@ def refused(t):
 	equal(brief.get('Min-Expires'), '60', 'Min-Expires')
 	equal(users(e), {}, 'registered users')
 	e.idle()
+	t.proves('YM-16', 'YM-17')
 
 
 @test()

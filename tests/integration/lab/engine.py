@@ -46,6 +46,15 @@ class Engine:
 		self.process.expect(r'initialized', limit)
 		return self
 
+	def run_out(self, limit=30):
+		"""Start what must end by itself: exit code and output."""
+		self.process = Process([self.program, 'run', '-c', self.conf], os.path.join(self.folder, 'log'), self.name,
+			cwd=self.folder)
+		try:
+			return self.process.wait(limit), '\n'.join(self.process.lines)
+		finally:
+			self.process.child.kill()
+
 	@property
 	def sip(self):
 		return self.addr, SIP_PORT

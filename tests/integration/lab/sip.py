@@ -264,15 +264,20 @@ class Dialog:
 		self.phone.send(self.phone.build('ACK', uri, to=self.uri, cseq=self.cseq, to_tag=self.to_tag, **self.ids,
 			**how), self.phone.server)
 
-	def _bye(self):
+	def _next(self, method, **parts):
+		"""The next request of the dialog."""
 		self.cseq += 1
-		return self.phone.build('BYE', self.target, to=self.uri, cseq=self.cseq, to_tag=self.to_tag, **self.ids)
+		return self.phone.build(method, self.target, to=self.uri, cseq=self.cseq, to_tag=self.to_tag, **self.ids,
+			**parts)
+
+	def info(self, ctype, text, limit=10):
+		return self.phone.transact(self._next('INFO', ctype=ctype, body=text.encode()), limit)
 
 	def bye(self, limit=10):
-		return self.phone.transact(self._bye(), limit)
+		return self.phone.transact(self._next('BYE'), limit)
 
 	def send_bye(self):
-		self.phone.send(self._bye(), self.phone.server)
+		self.phone.send(self._next('BYE'), self.phone.server)
 
 	def bye_answer(self, limit=10):
 		return self.phone.expect(lambda a: a.status and a.method == 'BYE' and a.get('Call-ID') == self.ids['call_id'],

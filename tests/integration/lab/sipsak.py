@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+from .sip import unique
 from .verdict import Failed, Skipped
 
 
@@ -23,7 +24,11 @@ def options(server, user='ping'):
 	return run('-v', '-s', f'sip:{user}@{server}')
 
 
-def message(server, to, text, sender, password, addr):
-	"""MESSAGE from `sender`, answering a challenge."""
-	return run('-vv', '-M', '-B', text, '-c', f'sip:{sender}@{server}', '-s', f'sip:{to}@{server}', '-u', sender,
-		'-a', password, '-H', addr, '--local-ip', addr)
+def message(file, server, to, text, sender, password):
+	"""MESSAGE from `sender`, answering a challenge; `file` is written. (Its own -M crashes in Debian 12.)"""
+	lines = (f'MESSAGE sip:{to}@{server} SIP/2.0', 'Max-Forwards: 70', f'From: <sip:{sender}@{server}>;tag=sipsak',
+		f'To: <sip:{to}@{server}>', f'Call-ID: sipsak-{unique()}', 'CSeq: 1 MESSAGE', 'Content-Type: text/plain',
+		f'Content-Length: {len(text)}', '', text)
+	with open(file, 'w', encoding='utf-8', newline='') as f:
+		f.write('\r\n'.join(lines))
+	return run('-vvv', '-f', file, '-s', f'sip:{to}@{server}', '-u', sender, '-a', password)
