@@ -5,6 +5,7 @@
  */
 #include "base/arena.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,10 +21,17 @@ struct block {
 	size_t size;
 };
 
+struct farewell {
+	struct farewell *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct pb_arena {
 	char *at;  /* next free byte of the current block */
 	char *end; /* one past its last */
 	struct block *blocks; /* further blocks, newest first; not the first one */
+	struct farewell *farewells; /* inside the arena, newest first */
 	size_t used, limit;
 	bool failed;
 	alignas(max_align_t) char first[FIRST_BYTES];
@@ -38,6 +46,7 @@ struct pb_arena *pb_arena_new(size_t limit_bytes)
 	a->at = a->first;
 	a->end = a->first + FIRST_BYTES;
 	a->blocks = NULL;
+	a->farewells = NULL;
 	a->used = 0;
 	a->limit = limit_bytes;
 	a->failed = false;
@@ -46,6 +55,12 @@ struct pb_arena *pb_arena_new(size_t limit_bytes)
 
 static void drop_blocks(struct pb_arena *a)
 {
+	while (a->farewells) {
+		struct farewell *f = a->farewells;
+
+		a->farewells = f->next;
+		f->fn(f->arg);
+	}
 	while (a->blocks) {
 		struct block *b = a->blocks;
 
@@ -168,6 +183,17 @@ struct pb_str pb_arena_printf(struct pb_arena *a, const char *fmt, ...)
 	vsnprintf(p, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	return pb_str(p, (size_t)n);
+}
+
+int pb_arena_at_free(struct pb_arena *a, void (*fn)(void *arg), void *arg)
+{
+	struct farewell *f = pb_arena_alloc(a, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	*f = (struct farewell){ .next = a->farewells, .fn = fn, .arg = arg };
+	a->farewells = f;
+	return 0;
 }
 
 bool pb_arena_failed(const struct pb_arena *a)

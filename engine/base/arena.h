@@ -39,6 +39,13 @@ struct pb_str pb_arena_str(struct pb_arena *a, struct pb_str s);
 struct pb_str pb_arena_printf(struct pb_arena *a, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/**
+ * Call fn(arg) when the arena is freed or reset, newest first: for what its
+ * things hold outside it (compiled patterns). @return 0, or -ENOMEM: the arena
+ * has failed and `fn` will not be called.
+ */
+int pb_arena_at_free(struct pb_arena *a, void (*fn)(void *arg), void *arg);
+
 bool pb_arena_failed(const struct pb_arena *a);
 /** Bytes handed out so far (not what the blocks occupy). */
 size_t pb_arena_used(const struct pb_arena *a);

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "bus/names.h"
 
 #define HOLD_MS 10000
 #define MESSAGE_MS 60000
@@ -594,7 +595,7 @@ void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q,
 		dispatch_elsewhere(b, m);
 		return;
 	}
-	if (q)
+	if (q && !pb_name_is_notice(m->b.name))
 		pb_list_push(&q->list, &m->w.asked);
 	start_walk(pbi_on(b, l), m);
 }

@@ -168,6 +168,8 @@ void pb_notices_ref(struct pb_notices *n);
 void pb_notices_unref(struct pb_notices **n);
 /** Enqueue in line; the bus owns `m`. @thread the loop that made the line. */
 void pb_notices_add(struct pb_notices *n, struct pb_msg *m);
+/** The same, and `done` gets it back at the end of its walk. */
+void pb_notices_add_done(struct pb_notices *n, struct pb_msg *m, pb_done_fn done, void *arg);
 
 /* ---- Hold and resume ---------------------------------------------------------- */
 

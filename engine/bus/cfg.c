@@ -5,7 +5,6 @@
  */
 #include "bus/cfg.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libconfig.h>
@@ -13,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "bus/cfgscan.h"
+#include "loop/addr.h"
 
 #define CFG_BYTES_MAX (1u << 20)
 #define NAMES_MAX 256
@@ -269,11 +269,11 @@ static void read_word(struct job *j, const struct pb_opt *row, const config_sett
 	       near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
 }
 
-static bool is_ip(struct pb_str z)
+static bool is_ip(struct pb_str s)
 {
-	struct in6_addr any;
+	struct pb_addr any;
 
-	return !z.n || inet_pton(AF_INET, z.p, &any) == 1 || inet_pton(AF_INET6, z.p, &any) == 1;
+	return !s.n || !pb_addr_parse(s, 0, &any);
 }
 
 static void read_text(struct job *j, const struct pb_opt *row, const config_setting_t *s)

@@ -225,3 +225,15 @@ int64_t pb_conf_get_int(const struct pb_conf *c, struct pb_str section, struct p
 		return def;
 	return v < lo ? lo : v > hi ? hi : v;
 }
+
+static struct pb_str run_param(void *arg, struct pb_str name)
+{
+	const struct pb_conf_env *env = arg;
+
+	return env->run_param ? env->run_param(env->arg, name) : PB_STR_NULL;
+}
+
+struct pb_str pb_conf_expand(const struct pb_conf *c, struct pb_str text, struct pb_arena *into)
+{
+	return pb_expand(text, run_param, (void *)(uintptr_t)&c->env, into);
+}

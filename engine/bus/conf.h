@@ -60,6 +60,8 @@ struct pb_str pb_conf_get(const struct pb_conf *c, struct pb_str section, struct
 bool pb_conf_get_bool(const struct pb_conf *c, struct pb_str section, struct pb_str key, bool def);
 int64_t pb_conf_get_int(const struct pb_conf *c, struct pb_str section, struct pb_str key,
 			int64_t def, int64_t lo, int64_t hi);
+/** `text` with the ${run parameters} of the surroundings it was loaded in. */
+struct pb_str pb_conf_expand(const struct pb_conf *c, struct pb_str text, struct pb_arena *into);
 
 /**
  * ${name} and ${name$default} in `text`, by `get` (absent: use the default);

@@ -42,6 +42,7 @@ struct pb_conf {
 	struct pbi_section *first, **last;
 	struct pbi_section **order; /* `count` of them */
 	size_t count, entries;
+	struct pb_conf_env env; /* a copy; zeroed when there was none */
 };
 
 struct pb_conf *pbi_conf_new(void);

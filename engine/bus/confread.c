@@ -555,6 +555,8 @@ static int reader_init(struct reader *r, const struct pb_conf_env *env, struct p
 	if (env && env->max_depth)
 		r->max_depth = env->max_depth;
 	r->c = pbi_conf_new();
+	if (r->c && env)
+		r->c->env = *env;
 	return r->c ? 0 : -ENOMEM;
 }
 

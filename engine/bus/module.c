@@ -287,7 +287,8 @@ int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_
 	return err;
 }
 
-static int add_row(struct pbi_module *m, const struct pb_handler *row, struct pb_reg **out)
+static int add_row(struct pbi_module *m, const struct pb_handler *row, const char *filter_name,
+		   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out)
 {
 	struct pb_handler_args a = {
 		.message = pb_str_z(row->message),
@@ -297,8 +298,9 @@ static int add_row(struct pbi_module *m, const struct pb_handler *row, struct pb
 		.owner_param = pb_str_z(row->owner_param),
 		.owner_else = pb_str_z(row->owner_else),
 		.owner_prefix = pb_str_z(row->owner_prefix),
-		.filter_name = pb_str_z(row->filter_name),
+		.filter_name = pb_str_z(filter_name ? filter_name : row->filter_name),
 		.filter_value = pb_str_z(row->filter_value),
+		.filter = filter,
 		.track = row->untracked ? PB_STR_NULL : pb_str_z(m->d->name),
 		.hold_ms = row->hold_ms,
 		.parked_max = row->parked_max,
@@ -313,7 +315,13 @@ static int add_row(struct pbi_module *m, const struct pb_handler *row, struct pb
 
 int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struct pb_reg **out)
 {
-	return add_row(cx->module, row, out);
+	return add_row(cx->module, row, NULL, NULL, out);
+}
+
+int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, const char *name,
+			   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out)
+{
+	return add_row(cx->module, row, name, filter, out);
 }
 
 static int make_contexts(struct pbi_module *m)
@@ -383,7 +391,7 @@ int pbi_module_start(struct pbi_module *m)
 	for (unsigned i = 0; i < n && !err; i++)
 		err = call_hook(m, m->d->loop_start, pb_loops_at(m->e->loops, i));
 	for (const struct pb_handler *h = m->d->handlers; h && h->message && !err; h++)
-		err = add_row(m, h, NULL);
+		err = add_row(m, h, NULL, NULL, NULL);
 	if (!err)
 		err = pbi_status_add(m);
 	if (!err)
@@ -444,4 +452,9 @@ struct pb_loop *pb_engine_home(const struct pb_ctx *cx)
 struct pb_ctx *pb_engine_ctx(const struct pb_ctx *cx, struct pb_loop *l)
 {
 	return &cx->module->ctx[pb_loop_index(l)];
+}
+
+struct pb_world *pb_engine_world(struct pb_engine *e)
+{
+	return e->world;
 }

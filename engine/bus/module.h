@@ -15,6 +15,7 @@
 
 struct pb_engine;
 struct pb_pool;
+struct pb_world;
 
 /* ---- Status ----------------------------------------------------------------- */
 
@@ -24,6 +25,8 @@ struct pb_status;
 void pb_status_head(struct pb_status *s, const char *key, struct pb_str value);
 /** Part 2: counters, summed over loops, in order of first mention. */
 void pb_status_count(struct pb_status *s, const char *key, int64_t n);
+/** Part 2 too: a word among the counters. Only the first loop's is kept. */
+void pb_status_text(struct pb_status *s, const char *key, struct pb_str value);
 /** Part 3: "id=a|b|c"; only when details are asked for. */
 void pb_status_item(struct pb_status *s, struct pb_str id, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -100,12 +103,20 @@ struct pb_module {
 
 struct pb_engine *pb_engine_of(const struct pb_ctx *cx);
 struct pb_pool *pb_engine_pool(struct pb_engine *e);
+/** The clock and wire its loops run in. */
+struct pb_world *pb_engine_world(struct pb_engine *e);
 /** The module's home loop. */
 struct pb_loop *pb_engine_home(const struct pb_ctx *cx);
 /** The module's context on another loop (its state belongs to that loop). */
 struct pb_ctx *pb_engine_ctx(const struct pb_ctx *cx, struct pb_loop *l);
-/** Add a handler of this module, with its contexts and its name as track name. */
+/**
+ * Add a handler of this module, with its contexts and its name as track name.
+ * NULL `out`: it is removed with the module.
+ */
 int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struct pb_reg **out);
+/** The same with a filter function on parameter `name`; NULL `out`: removed with the module. */
+int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, const char *name,
+			   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out);
 /** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
 struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name);
 bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);

@@ -20,9 +20,9 @@
 
 #define FIRST_PARAMS 24
 #ifdef __SANITIZE_ADDRESS__
-#define CACHE_MAX 0 /* let the sanitizer see every use after free */
+static const unsigned cache_max; /* 0: let the sanitizer see every use after free */
 #else
-#define CACHE_MAX 64
+static const unsigned cache_max = 64;
 #endif
 #define TRACK_BYTES 160
 
@@ -84,7 +84,7 @@ void pb_msg_free(struct pb_msg **mp)
 	if (!m)
 		return;
 	*mp = NULL;
-	if (cached < CACHE_MAX) {
+	if (cached < cache_max) {
 		m->next = cache;
 		cache = m;
 		cached++;

@@ -50,6 +50,8 @@ struct pbi_walk {
 	struct pb_list asked; /* in the asker's pb_questions */
 	pb_done_fn done;
 	void *arg;
+	pb_done_fn noticed; /* of a line of notices */
+	void *noticed_arg;
 	struct pb_loop *back; /* dispatched for a script loop: where `done` belongs */
 	struct pb_work work;
 };

@@ -58,9 +58,13 @@ static void one_done(struct pb_msg *m, bool handled, void *arg)
 {
 	struct pb_notices *n = arg;
 
-	(void)handled;
-	pb_msg_free(&m);
 	n->busy = false;
+	n->refs++; /* what is called may let go of the line */
+	if (m->w.noticed)
+		m->w.noticed(m, handled, m->w.noticed_arg);
+	else
+		pb_msg_free(&m);
+	n->refs--;
 	if (n->head)
 		schedule(n);
 	else
@@ -94,7 +98,14 @@ static void schedule(struct pb_notices *n)
 
 void pb_notices_add(struct pb_notices *n, struct pb_msg *m)
 {
+	pb_notices_add_done(n, m, NULL, NULL);
+}
+
+void pb_notices_add_done(struct pb_notices *n, struct pb_msg *m, pb_done_fn done, void *arg)
+{
 	pb_assert(pb_loop_is_mine(n->loop));
+	m->w.noticed = done;
+	m->w.noticed_arg = arg;
 	m->next = NULL;
 	*n->tail = m;
 	n->tail = &m->next;

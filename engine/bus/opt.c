@@ -8,8 +8,9 @@
  */
 #include "bus/opt.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+
+#include "loop/addr.h"
 
 /* More names than this are not searched for one that is near. */
 #define NAMES_MAX 512
@@ -152,22 +153,15 @@ static void read_word(struct job *j, const struct pb_opt *row, const struct pb_c
 
 static bool is_ip(struct pb_str s)
 {
-	char buf[INET6_ADDRSTRLEN];
-	struct in6_addr any;
+	struct pb_addr any;
 
-	if (s.n > 1 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		s = pb_str(s.p + 1, s.n - 2);
-	if (s.n >= sizeof(buf))
-		return false;
-	memcpy(buf, s.p, s.n);
-	buf[s.n] = '\0';
-	return inet_pton(AF_INET, buf, &any) == 1 || inet_pton(AF_INET6, buf, &any) == 1;
+	return !s.n || !pb_addr_parse(s, 0, &any);
 }
 
 /* An address is no matter for a guess: to listen elsewhere is worse than not to. */
 static void read_addr(struct job *j, const struct pb_opt *row, const struct pb_conf_entry *e)
 {
-	if (!e->value.n || is_ip(e->value)) {
+	if (is_ip(e->value)) {
 		put_str(j, row, e->value);
 		return;
 	}

@@ -35,6 +35,13 @@ void pb_status_count(struct pb_status *s, const char *key, int64_t n)
 	pb_msg_set_int(s->m, pb_arena_printf(pb_msg_arena(s->m), "\1c%s", key), n);
 }
 
+/* Travels with the counters; what is no number is not added up. */
+void pb_status_text(struct pb_status *s, const char *key, struct pb_str value)
+{
+	if (s->first)
+		pb_msg_set(s->m, pb_arena_printf(pb_msg_arena(s->m), "\1c%s", key), value);
+}
+
 void pb_status_item(struct pb_status *s, struct pb_str id, const char *fmt, ...)
 {
 	char buf[1024];
@@ -119,7 +126,7 @@ static void add_counts(struct pb_msg *sum, const struct pb_msg *part, char kind)
 
 		if (p->name.n < 2 || p->name.p[0] != '\1' || p->name.p[1] != kind)
 			continue;
-		if (kind == 'c')
+		if (kind == 'c' && !pb_str_to_i64(p->value, 10, INT64_MIN, INT64_MAX, &(int64_t){ 0 }))
 			pb_msg_set_int(sum, p->name,
 				       pb_msg_get_int(sum, p->name, 0, INT64_MIN, INT64_MAX) +
 					       pb_msg_get_int(part, p->name, 0, INT64_MIN, INT64_MAX));

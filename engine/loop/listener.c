@@ -182,7 +182,18 @@ int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog
 	return err;
 }
 
-/** Only sockets are removed: a mistaken path must not cost a file. */
+/** Does somebody listen there? Backlog full (EAGAIN) means yes. */
+static bool is_live(const struct sockaddr_un *un)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool live = fd >= 0 && (connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 || errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return live;
+}
+
+/** Only left-over sockets are removed: a mistaken path must not cost a file. */
 static int bind_unix(struct pb_listener *l, const char *path)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -194,8 +205,11 @@ static int bind_unix(struct pb_listener *l, const char *path)
 	l->fd.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd.fd < 0)
 		return -errno;
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+		if (is_live(&un))
+			return -EADDRINUSE;
 		unlink(path);
+	}
 	if (bind(l->fd.fd, (struct sockaddr *)&un, sizeof(un)) < 0)
 		return -errno;
 	memcpy(l->path, un.sun_path, sizeof(l->path));

@@ -165,7 +165,7 @@ static void add_date(struct pb_text *t, const struct timespec *now, bool local, 
 	pb_text_addf(t, "%s.%06ld ", date, now->tv_nsec / 1000);
 }
 
-static void add_stamp(struct pb_text *t)
+void pb_log_add_stamp(struct pb_text *t)
 {
 	char style = atomic_load_explicit(&stamp_style, memory_order_relaxed);
 	struct timespec now;
@@ -194,6 +194,11 @@ void pb_log_set_stamp(char style)
 			clock_gettime(CLOCK_MONOTONIC, &started);
 		pthread_mutex_unlock(&lock);
 	}
+}
+
+char pb_log_stamp(void)
+{
+	return atomic_load_explicit(&stamp_style, memory_order_relaxed);
 }
 
 /* ---- What a terminal may show -------------------------------------------------- */
@@ -287,7 +292,7 @@ static void say(const struct pb_log_source *src, enum pb_level level, const char
 	if (n < 0)
 		n = 0;
 	pb_text_init_buf(&t, line, sizeof(line) - tail - 1);
-	add_stamp(&t);
+	pb_log_add_stamp(&t);
 	pb_text_addf(&t, "<%s%s%s> ", src->name, src->name[0] ? ":" : "", pb_log_tag(level));
 	pb_log_add_visible(&t, pb_str(raw, (size_t)n < sizeof(raw) ? (size_t)n : sizeof(raw) - 1), false);
 	if (id) {

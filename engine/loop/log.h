@@ -95,6 +95,9 @@ void pb_log_add_visible(struct pb_text *t, struct pb_str s, bool keep_lines);
 int pb_log_open(const char *path, bool truncate);
 /** Time stamps: 'n' none, 't' since start, 'e' epoch, 'f'/'z' compact, 'F'/'Z' separated (GMT/local); 'Z' at first. */
 void pb_log_set_stamp(char style);
+char pb_log_stamp(void);
+/** The stamp of a line written now, with the blank behind it. */
+void pb_log_add_stamp(struct pb_text *t);
 
 /**
  * A listener gets each line (without newline) on the thread that logs; it must

@@ -37,7 +37,10 @@ struct pb_stream_args {
 	size_t out_limit_bytes; /* 0: 1 MiB */
 };
 
-/** Take over descriptors (the same one twice for a socket); both get closed. */
+/**
+ * Take over descriptors (the same one twice for a socket); both get closed with
+ * the stream. @return 0, or -errno: they stay the caller's.
+ */
 int pb_stream_adopt(struct pb_loop *l, int fd_in, int fd_out, const struct pb_stream_args *args,
 		    struct pb_stream **out);
 /** Begin to connect; `drained` tells of success, `closed` of failure. */
@@ -63,7 +66,10 @@ size_t pb_stream_queued(const struct pb_stream *s);
 int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog,
 		     void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 		     struct pb_listener **out);
-/** The same on a Unix socket; an existing socket file is removed first. */
+/**
+ * The same on a Unix socket of mode 0600; a socket file left over is removed
+ * first unless somebody listens on it; another file is not. `from` has no address.
+ */
 int pb_listener_open_unix(struct pb_loop *l, const char *path, int backlog,
 			  void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 			  struct pb_listener **out);

@@ -35,8 +35,7 @@ static void put_token(struct sip_build *b, struct pb_str s)
 static void put_uri(struct sip_build *b, struct pb_str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '<' || s.p[i] == '>' ||
-		    s.p[i] == 127)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '<' || s.p[i] == '>' || s.p[i] == 127)
 			b->bad = true;
 	if (!s.n)
 		b->bad = true;
@@ -124,7 +123,8 @@ static void put_top_via(struct sip_build *b, struct pb_str item, const struct si
 		put_read(b, item);
 		return;
 	}
-	put_read(b, v.params.p ? sip_trim(pb_str(item.p, (size_t)(v.params.p - 1 - item.p))) : item);
+	put_read(b,
+		 v.params.p ? sip_trim(pb_str(item.p, (size_t)(v.params.p - 1 - item.p))) : item);
 	put_via_params(b, &v, a);
 }
 

@@ -15,7 +15,7 @@
 
 struct sip_build {
 	struct pb_text *out;
-	bool bad;   /* a value was refused */
+	bool bad; /* a value was refused */
 	bool ended;
 };
 
@@ -32,9 +32,9 @@ struct sip_answer {
 };
 
 /**
- * Begin the response to `req`: all Vias, From, To, Call-ID, CSeq, and the
- * Record-Route of a request that may make a dialog (101..299 only) as they
- * stood, Timestamp in a 100. The top Via gets received= when a->received is
+ * Begin the response to `req`: all Vias, From, To, Call-ID and CSeq as they
+ * stood (those that are there, so that a request without may be told so),
+ * Record-Route in a 101 to 299, Timestamp in a 100. The top Via gets received= when a->received is
  * present and differs from its host or rport was asked for, and rport's value
  * (RFC 3581 section 4).
  */
@@ -47,7 +47,8 @@ void sip_build_response(struct sip_build *b, struct pb_text *out, const struct s
  *
  * @return as sip_build_end.
  */
-int sip_build_ack(struct pb_text *out, const struct sip_msg *invite, const struct sip_msg *response);
+int sip_build_ack(struct pb_text *out, const struct sip_msg *invite,
+		  const struct sip_msg *response);
 /** The CANCEL for a request that was sent (section 9.1), whole. */
 int sip_build_cancel(struct pb_text *out, const struct sip_msg *request);
 

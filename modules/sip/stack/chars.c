@@ -33,7 +33,7 @@
 
 /* Octets from 128 on are in no class. */
 const unsigned char sip_chars[256] = {
-	ROW(0),	 ROW(8),  ROW(16), ROW(24), ROW(32), ROW(40),  ROW(48),	 ROW(56),
+	ROW(0),  ROW(8),  ROW(16), ROW(24), ROW(32), ROW(40),  ROW(48),  ROW(56),
 	ROW(64), ROW(72), ROW(80), ROW(88), ROW(96), ROW(104), ROW(112), ROW(120),
 };
 

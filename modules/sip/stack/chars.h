@@ -14,7 +14,7 @@ enum {
 	SIP_CH_HEADER = 16,  /* hname and hvalue of a URI */
 	SIP_CH_HOST = 32,    /* letters, digits, '-', '.', and '_' that many names have */
 	SIP_CH_HEX = 64,
-	SIP_CH_BLANK = 128,  /* space, tab, and CR and LF of a fold */
+	SIP_CH_BLANK = 128, /* space, tab, and CR and LF of a fold */
 };
 
 extern const unsigned char sip_chars[256];
@@ -38,6 +38,12 @@ static inline size_t sip_span(struct pb_str s, unsigned kind)
 static inline bool sip_all(struct pb_str s, unsigned kind)
 {
 	return s.n && sip_span(s, kind) == s.n;
+}
+
+/** Equal without regard to case; cheap when the lengths differ. */
+static inline bool sip_same(struct pb_str a, struct pb_str b)
+{
+	return a.n == b.n && pb_str_ieq(a, b);
 }
 
 static inline bool sip_is_token(struct pb_str s)

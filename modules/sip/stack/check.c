@@ -36,12 +36,17 @@ static bool good_route(struct pb_str item)
 	return good_addr(item) && pb_str_chr(item, '<') >= 0;
 }
 
+/*
+ * What stands between <> is looked at by whoever sends there: phones register
+ * with things like <sip:bob@192.0.2.1, sip:5060> and are reached all the same.
+ */
 static bool good_contact(struct pb_str item)
 {
 	struct sip_contact c;
 	struct sip_uri u;
 
-	return !sip_contact_parse(item, &c) && (c.addr.star || !sip_uri_parse(c.addr.uri, &u));
+	return !sip_contact_parse(item, &c) &&
+	       (c.addr.star || c.addr.angle || !sip_uri_parse(c.addr.uri, &u));
 }
 
 static bool good_max_forwards(struct pb_str item)
@@ -86,12 +91,12 @@ static bool good_token(struct pb_str item)
 
 typedef bool (*good_fn)(struct pb_str item);
 
+/* From, To, Call-ID and CSeq are not here: the core has read them. */
 static const good_fn readers[SIP_HDR_COUNT] = {
 	[SIP_HDR_CONTACT] = good_contact,
 	[SIP_HDR_CONTENT_TYPE] = good_type,
 	[SIP_HDR_EVENT] = good_word,
 	[SIP_HDR_EXPIRES] = good_number,
-	[SIP_HDR_FROM] = good_addr,
 	[SIP_HDR_MAX_FORWARDS] = good_max_forwards,
 	[SIP_HDR_MIN_EXPIRES] = good_number,
 	[SIP_HDR_PROXY_REQUIRE] = good_token,
@@ -102,7 +107,6 @@ static const good_fn readers[SIP_HDR_COUNT] = {
 	[SIP_HDR_RSEQ] = good_number,
 	[SIP_HDR_SUBSCRIPTION_STATE] = good_word,
 	[SIP_HDR_SUPPORTED] = good_token,
-	[SIP_HDR_TO] = good_addr,
 	[SIP_HDR_VIA] = good_via,
 };
 
@@ -125,6 +129,8 @@ static bool good_row(const struct sip_msg *m, const struct sip_hdr *h)
 		return readers[id](list);
 	if (!list.n)
 		return may_be_empty(id);
+	if (h == sip_msg_first(m, SIP_HDR_VIA))
+		sip_list_cut(&list, &item); /* the core has read the topmost */
 	while (sip_list_cut(&list, &item))
 		if (item.n && !readers[id](item))
 			return false;
@@ -134,11 +140,11 @@ static bool good_row(const struct sip_msg *m, const struct sip_hdr *h)
 /* Which of the five is missing or unreadable; SIP_HDR_OTHER: none. */
 static enum sip_hdr_id core_lacks(const struct sip_core *c)
 {
-	return !c->has_via	 ? SIP_HDR_VIA
-	       : !c->has_from	 ? SIP_HDR_FROM
-	       : !c->has_to	 ? SIP_HDR_TO
+	return !c->has_via       ? SIP_HDR_VIA
+	       : !c->has_from    ? SIP_HDR_FROM
+	       : !c->has_to      ? SIP_HDR_TO
 	       : !c->has_call_id ? SIP_HDR_CALL_ID
-	       : !c->has_cseq	 ? SIP_HDR_CSEQ
+	       : !c->has_cseq    ? SIP_HDR_CSEQ
 				 : SIP_HDR_OTHER;
 }
 
@@ -164,8 +170,21 @@ static bool check_request(const struct sip_msg *m, const struct sip_core *core,
 	return !v->code;
 }
 
-static bool check_rows(const struct sip_msg *m, struct sip_verdict *v)
+static bool good_uri(struct pb_str uri)
 {
+	struct sip_uri u;
+
+	return !sip_uri_parse(uri, &u);
+}
+
+static bool check_rows(const struct sip_msg *m, const struct sip_core *core, struct sip_verdict *v)
+{
+	if (!good_uri(core->from.uri))
+		refuse(v, 400, invalid[SIP_HDR_FROM]);
+	else if (!good_uri(core->to.uri))
+		refuse(v, 400, invalid[SIP_HDR_TO]);
+	if (v->code)
+		return false;
 	for (unsigned i = 0; i < m->hdr_n; i++) {
 		if (good_row(m, &m->hdr[i]))
 			continue;
@@ -182,8 +201,8 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 
 	sip_core_read(m, core);
 	/* Via says whose it is, CSeq which; the rest is copied as far as there. */
-	v.answerable = m->request && m->method != SIP_ACK && core->has_via &&
-		       m->first[SIP_HDR_CSEQ];
+	v.answerable =
+		m->request && m->method != SIP_ACK && core->has_via && m->first[SIP_HDR_CSEQ];
 	lacks = core_lacks(core);
 	if (m->bad_why)
 		refuse(&v, m->bad_code, m->bad_why);
@@ -192,6 +211,6 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 	else if (lacks != SIP_HDR_OTHER)
 		refuse(&v, 400, invalid[lacks]);
 	else if (!m->request || check_request(m, core, &v))
-		check_rows(m, &v);
+		check_rows(m, core, &v);
 	return v;
 }

@@ -8,9 +8,9 @@
 #include "sip/stack/value.h"
 
 struct sip_verdict {
-	unsigned code;     /* 0: nothing wrong; else 400, 416, 505 ... */
+	unsigned code;      /* 0: nothing wrong; else 400, 416, 505 ... */
 	const char *reason; /* "Invalid CSeq"; NULL: the code's own phrase */
-	bool answerable;   /* a request, not ACK, with enough of it readable for a response */
+	bool answerable;    /* a request, not ACK, with enough of it readable for a response */
 };
 
 /**

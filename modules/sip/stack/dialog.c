@@ -378,7 +378,7 @@ void sip_dialog_write(const struct sip_dialog_core *d, struct sip_build *b, enum
 		      struct pb_str method_name, uint32_t cseq)
 {
 	write_routes(d, b);
-	sip_build_number(b, SIP_HDR_MAX_FORWARDS, MAX_FORWARDS);
+	sip_build_number(b, SIP_HDR_MAX_FORWARDS, d->hops ? d->hops : MAX_FORWARDS);
 	sip_build_hdr(b, SIP_HDR_FROM, d->from);
 	sip_build_hdr(b, SIP_HDR_TO, d->remote.to);
 	sip_build_hdr(b, SIP_HDR_CALL_ID, d->call_id);

@@ -49,6 +49,7 @@ struct sip_dialog_core {
 	struct pb_str contact;        /* our Contact value; empty: none */
 	struct pb_str target, routes; /* UAC: what it began with */
 	uint32_t local_cseq;          /* last number sent */
+	unsigned hops;                /* Max-Forwards of its requests; 0: 70 */
 	struct sip_remote remote;
 };
 

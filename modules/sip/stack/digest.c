@@ -148,9 +148,14 @@ bool sip_digest_verify(struct sip_digest *d, const struct sip_auth *credentials,
 		       struct pb_str method)
 {
 	struct sip_digest_args a = {
-		.alg = sip_alg_id(credentials->algorithm), .ha1 = ha1, .method = method,
-		.uri = credentials->uri, .nonce = credentials->nonce, .qop = credentials->qop,
-		.nc = credentials->nc, .cnonce = credentials->cnonce,
+		.alg = sip_alg_id(credentials->algorithm),
+		.ha1 = ha1,
+		.method = method,
+		.uri = credentials->uri,
+		.nonce = credentials->nonce,
+		.qop = credentials->qop,
+		.nc = credentials->nc,
+		.cnonce = credentials->cnonce,
 	};
 	struct sip_hex want;
 
@@ -219,8 +224,12 @@ int sip_digest_answer(struct sip_digest *d, const struct sip_auth *c, const stru
 	struct sip_hex ha1, response;
 	char count[8];
 	struct sip_digest_args a = {
-		.alg = sip_alg_id(c->algorithm), .method = l->method, .uri = l->uri,
-		.nonce = c->nonce, .nc = pb_str(count, sizeof(count)), .cnonce = l->cnonce,
+		.alg = sip_alg_id(c->algorithm),
+		.method = l->method,
+		.uri = l->uri,
+		.nonce = c->nonce,
+		.nc = pb_str(count, sizeof(count)),
+		.cnonce = l->cnonce,
 	};
 	int err;
 

@@ -46,7 +46,7 @@ struct sip_digest_args {
 	enum sip_alg alg;
 	struct pb_str ha1; /* hex */
 	struct pb_str method, uri, nonce;
-	struct pb_str qop;    /* absent: as RFC 2069 */
+	struct pb_str qop; /* absent: as RFC 2069 */
 	struct pb_str nc, cnonce;
 };
 
@@ -55,7 +55,8 @@ int sip_digest_response(struct sip_digest *d, const struct sip_digest_args *a, s
 
 /**
  * Whether credentials hold for a user whose HA1 is known. Compared in constant
- * time. Uri and realm are taken as sent; comparing them is the caller's matter.
+ * time. Uri, realm, algorithm and qop (absent too) are taken as sent; comparing
+ * them with the request and with what was offered is the caller's matter.
  */
 bool sip_digest_verify(struct sip_digest *d, const struct sip_auth *credentials, struct pb_str ha1,
 		       struct pb_str method);

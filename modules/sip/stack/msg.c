@@ -17,9 +17,9 @@
 
 struct pass {
 	struct sip_msg *m;
-	const char *p, *end;          /* what is left to read */
-	const char *input;            /* where offsets of complaints count from */
-	uint8_t last[SIP_HDR_COUNT];  /* last row of each id; valid where m->first is set */
+	const char *p, *end;         /* what is left to read */
+	const char *input;           /* where offsets of complaints count from */
+	uint8_t last[SIP_HDR_COUNT]; /* last row of each id; valid where m->first is set */
 };
 
 static void complain(struct pass *r, const char *at, unsigned code, const char *why)
@@ -76,7 +76,7 @@ static void read_status_line(struct pass *r, struct pb_str line, bool folded)
 	uint32_t status;
 
 	pb_str_cut(&line, ' ', &m->version);
-	code = PB_STR("");
+	code = pb_str(m->version.p + m->version.n, 0);
 	pb_str_cut(&line, ' ', &code);
 	m->reason = line.p ? line : pb_str(code.p + code.n, 0);
 	if (folded || code.n != 3 || pb_str_to_u32(code, 100, 699, &status)) {
@@ -106,8 +106,8 @@ static void read_request_line(struct pass *r, struct pb_str line, bool folded)
 	m->version = pb_str_from(t, k);
 	m->uri = sip_trim(between(t.p + i, t.p + k));
 	if (folded || !i || t.n != line.n || !m->uri.n || t.p[i] != ' ' || t.p[k - 1] != ' ' ||
-	    m->uri.n != k - i - 2 || !is_version(m->version) ||
-	    pb_str_chr(m->uri, ' ') >= 0 || pb_str_chr(m->uri, '\t') >= 0)
+	    m->uri.n != k - i - 2 || !is_version(m->version) || pb_str_chr(m->uri, ' ') >= 0 ||
+	    pb_str_chr(m->uri, '\t') >= 0)
 		complain(r, line.p, 400, "Invalid Request Line");
 }
 
@@ -134,9 +134,12 @@ static void add_header(struct pass *r, struct pb_str name, struct pb_str value, 
 	enum sip_hdr_id id = sip_hdr_id(name);
 
 	*h = (struct sip_hdr){
-		.name_at = (uint16_t)(name.p - m->raw.p), .name_n = (uint16_t)name.n,
-		.value_at = (uint16_t)(value.p - m->raw.p), .value_n = (uint16_t)value.n,
-		.id = (uint8_t)id, .folded = folded,
+		.name_at = (uint16_t)(name.p - m->raw.p),
+		.name_n = (uint16_t)name.n,
+		.value_at = (uint16_t)(value.p - m->raw.p),
+		.value_n = (uint16_t)value.n,
+		.id = (uint8_t)id,
+		.folded = folded,
 	};
 	m->hdr_n++;
 	if (m->first[id])

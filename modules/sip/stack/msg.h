@@ -14,10 +14,10 @@
 #include "sip/stack/name.h"
 
 enum {
-	SIP_MSG_LIMIT = 65535,     /* bytes of a message; offsets have 16 bits */
-	SIP_HDRS_LIMIT = 200,      /* header rows of a message */
-	SIP_HDR_LIMIT = 8192,      /* bytes of one header, name to line end, folds included */
-	SIP_KEEPALIVE_LIMIT = 64,  /* bytes of empty lines before a start line */
+	SIP_MSG_LIMIT = 65535,    /* bytes of a message; offsets have 16 bits */
+	SIP_HDRS_LIMIT = 200,     /* header rows of a message */
+	SIP_HDR_LIMIT = 8192,     /* bytes of one header, name to line end, folds included */
+	SIP_KEEPALIVE_LIMIT = 64, /* bytes of empty lines before a start line */
 };
 
 /** One header as it stood in the message. */
@@ -39,11 +39,11 @@ struct sip_msg {
 	struct pb_str raw; /* start line to end of the body: what of the input was used */
 
 	bool request;
-	enum sip_method method;   /* of a request, or what CSeq of a response says */
+	enum sip_method method;    /* of a request, or what CSeq of a response says */
 	struct pb_str method_name; /* request */
 	struct pb_str uri;         /* request */
 	struct pb_str version;     /* "SIP/2.0" in a message that passes sip_msg_check */
-	unsigned status;           /* response: 0..999 as it stood; 0 in a request */
+	unsigned status;           /* response: 100..699, 0 when unreadable; request: 0 */
 	struct pb_str reason;      /* response; may be empty */
 
 	struct pb_str body; /* never absent; empty when there is none */

@@ -31,33 +31,57 @@ static const unsigned char hdr_len[SIP_HDR_COUNT] = {
 
 /* Compact forms, RFC 3261 section 7.3.3 and the later ones. */
 static const unsigned char compact[26] = {
-	['a' - 'a'] = SIP_HDR_ACCEPT_CONTACT, ['b' - 'a'] = SIP_HDR_REFERRED_BY,
-	['c' - 'a'] = SIP_HDR_CONTENT_TYPE, ['d' - 'a'] = SIP_HDR_REQUEST_DISPOSITION,
-	['e' - 'a'] = SIP_HDR_CONTENT_ENCODING, ['f' - 'a'] = SIP_HDR_FROM,
-	['i' - 'a'] = SIP_HDR_CALL_ID, ['j' - 'a'] = SIP_HDR_REJECT_CONTACT,
-	['k' - 'a'] = SIP_HDR_SUPPORTED, ['l' - 'a'] = SIP_HDR_CONTENT_LENGTH,
-	['m' - 'a'] = SIP_HDR_CONTACT, ['n' - 'a'] = SIP_HDR_IDENTITY_INFO,
-	['o' - 'a'] = SIP_HDR_EVENT, ['r' - 'a'] = SIP_HDR_REFER_TO,
-	['s' - 'a'] = SIP_HDR_SUBJECT, ['t' - 'a'] = SIP_HDR_TO,
-	['u' - 'a'] = SIP_HDR_ALLOW_EVENTS, ['v' - 'a'] = SIP_HDR_VIA,
-	['x' - 'a'] = SIP_HDR_SESSION_EXPIRES, ['y' - 'a'] = SIP_HDR_IDENTITY,
+	['a' - 'a'] = SIP_HDR_ACCEPT_CONTACT,
+	['b' - 'a'] = SIP_HDR_REFERRED_BY,
+	['c' - 'a'] = SIP_HDR_CONTENT_TYPE,
+	['d' - 'a'] = SIP_HDR_REQUEST_DISPOSITION,
+	['e' - 'a'] = SIP_HDR_CONTENT_ENCODING,
+	['f' - 'a'] = SIP_HDR_FROM,
+	['i' - 'a'] = SIP_HDR_CALL_ID,
+	['j' - 'a'] = SIP_HDR_REJECT_CONTACT,
+	['k' - 'a'] = SIP_HDR_SUPPORTED,
+	['l' - 'a'] = SIP_HDR_CONTENT_LENGTH,
+	['m' - 'a'] = SIP_HDR_CONTACT,
+	['n' - 'a'] = SIP_HDR_IDENTITY_INFO,
+	['o' - 'a'] = SIP_HDR_EVENT,
+	['r' - 'a'] = SIP_HDR_REFER_TO,
+	['s' - 'a'] = SIP_HDR_SUBJECT,
+	['t' - 'a'] = SIP_HDR_TO,
+	['u' - 'a'] = SIP_HDR_ALLOW_EVENTS,
+	['v' - 'a'] = SIP_HDR_VIA,
+	['x' - 'a'] = SIP_HDR_SESSION_EXPIRES,
+	['y' - 'a'] = SIP_HDR_IDENTITY,
 };
 
 /* The first row whose name begins with this letter or a later one. */
 static const unsigned char letter[27] = {
-	['a' - 'a'] = SIP_HDR_ACCEPT, ['b' - 'a'] = SIP_HDR_CALL_ID,
-	['c' - 'a'] = SIP_HDR_CALL_ID, ['d' - 'a'] = SIP_HDR_DATE,
-	['e' - 'a'] = SIP_HDR_ERROR_INFO, ['f' - 'a'] = SIP_HDR_FLOW_TIMER,
-	['g' - 'a'] = SIP_HDR_GEOLOCATION, ['h' - 'a'] = SIP_HDR_HISTORY_INFO,
-	['i' - 'a'] = SIP_HDR_IDENTITY, ['j' - 'a'] = SIP_HDR_JOIN,
-	['k' - 'a'] = SIP_HDR_MAX_BREADTH, ['l' - 'a'] = SIP_HDR_MAX_BREADTH,
-	['m' - 'a'] = SIP_HDR_MAX_BREADTH, ['n' - 'a'] = SIP_HDR_ORGANIZATION,
-	['o' - 'a'] = SIP_HDR_ORGANIZATION, ['p' - 'a'] = SIP_HDR_P_ACCESS_NETWORK_INFO,
-	['q' - 'a'] = SIP_HDR_RACK, ['r' - 'a'] = SIP_HDR_RACK,
-	['s' - 'a'] = SIP_HDR_SECURITY_CLIENT, ['t' - 'a'] = SIP_HDR_TARGET_DIALOG,
-	['u' - 'a'] = SIP_HDR_UNSUPPORTED, ['v' - 'a'] = SIP_HDR_VIA,
-	['w' - 'a'] = SIP_HDR_WARNING, ['x' - 'a'] = SIP_HDR_COUNT,
-	['y' - 'a'] = SIP_HDR_COUNT, ['z' - 'a'] = SIP_HDR_COUNT, [26] = SIP_HDR_COUNT,
+	['a' - 'a'] = SIP_HDR_ACCEPT,
+	['b' - 'a'] = SIP_HDR_CALL_ID,
+	['c' - 'a'] = SIP_HDR_CALL_ID,
+	['d' - 'a'] = SIP_HDR_DATE,
+	['e' - 'a'] = SIP_HDR_ERROR_INFO,
+	['f' - 'a'] = SIP_HDR_FLOW_TIMER,
+	['g' - 'a'] = SIP_HDR_GEOLOCATION,
+	['h' - 'a'] = SIP_HDR_HISTORY_INFO,
+	['i' - 'a'] = SIP_HDR_IDENTITY,
+	['j' - 'a'] = SIP_HDR_JOIN,
+	['k' - 'a'] = SIP_HDR_MAX_BREADTH,
+	['l' - 'a'] = SIP_HDR_MAX_BREADTH,
+	['m' - 'a'] = SIP_HDR_MAX_BREADTH,
+	['n' - 'a'] = SIP_HDR_ORGANIZATION,
+	['o' - 'a'] = SIP_HDR_ORGANIZATION,
+	['p' - 'a'] = SIP_HDR_P_ACCESS_NETWORK_INFO,
+	['q' - 'a'] = SIP_HDR_RACK,
+	['r' - 'a'] = SIP_HDR_RACK,
+	['s' - 'a'] = SIP_HDR_SECURITY_CLIENT,
+	['t' - 'a'] = SIP_HDR_TARGET_DIALOG,
+	['u' - 'a'] = SIP_HDR_UNSUPPORTED,
+	['v' - 'a'] = SIP_HDR_VIA,
+	['w' - 'a'] = SIP_HDR_WARNING,
+	['x' - 'a'] = SIP_HDR_COUNT,
+	['y' - 'a'] = SIP_HDR_COUNT,
+	['z' - 'a'] = SIP_HDR_COUNT,
+	[26] = SIP_HDR_COUNT,
 };
 
 enum sip_hdr_id sip_hdr_id(struct pb_str name)
@@ -262,7 +286,7 @@ unsigned sip_code_of_word(struct pb_str word)
 struct pb_str sip_word_of_code(unsigned code)
 {
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (words[i].code == code || words[i].also == code)
+		if (code && (words[i].code == code || words[i].also == code))
 			return words[i].word;
 	return PB_STR_NULL;
 }

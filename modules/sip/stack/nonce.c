@@ -123,7 +123,8 @@ enum sip_nonce_verdict sip_nonce_check(struct sip_nonces *n, struct pb_str text,
 	    CRYPTO_memcmp(bytes + HEAD, want, SIGNATURE) != 0)
 		return SIP_NONCE_FOREIGN;
 	*out = (struct sip_nonce){
-		.made_ms = get_number(bytes, 6), .loop = (uint16_t)get_number(bytes + 6, 2),
+		.made_ms = get_number(bytes, 6),
+		.loop = (uint16_t)get_number(bytes + 6, 2),
 		.serial = (uint32_t)get_number(bytes + 8, 4),
 	};
 	/* Loops read the clock at slightly different times: a little future is now. */

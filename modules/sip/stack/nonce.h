@@ -26,7 +26,7 @@ void sip_nonces_free(struct sip_nonces **n);
 struct sip_nonce {
 	uint64_t made_ms; /* the clock of whoever made it; wall or loop, but one for all */
 	uint16_t loop;
-	uint32_t serial;  /* made different by the caller for each nonce of a millisecond */
+	uint32_t serial; /* made different by the caller for each nonce of a millisecond */
 };
 
 /**
@@ -38,7 +38,8 @@ int sip_nonce_make(struct sip_nonces *n, const struct sip_nonce *nonce, struct p
 
 enum sip_nonce_verdict {
 	SIP_NONCE_GOOD,
-	SIP_NONCE_STALE,  /* ours and for this address, but over its life: challenge with stale=true */
+	SIP_NONCE_STALE,  /* ours and for this address, but over its life: challenge with stale=true
+			   */
 	SIP_NONCE_FOREIGN /* not ours, changed, or made for another address */
 };
 

@@ -498,6 +498,11 @@ void sip_dialog_set_path(struct sip_dialog *d, const struct sip_path *path)
 	d->path = *path;
 }
 
+void sip_dialog_set_hops(struct sip_dialog *d, unsigned hops)
+{
+	d->core.hops = hops;
+}
+
 void *sip_dialog_arg(const struct sip_dialog *d)
 {
 	return d->arg;

@@ -120,6 +120,8 @@ const struct sip_path *sip_dialog_path(const struct sip_dialog *d);
  * the next hop is an IP address, the path follows by itself.
  */
 void sip_dialog_set_path(struct sip_dialog *d, const struct sip_path *path);
+/** Max-Forwards of its requests from now on; 0: 70. */
+void sip_dialog_set_hops(struct sip_dialog *d, unsigned hops);
 void *sip_dialog_arg(const struct sip_dialog *d);
 struct sip_ua *sip_dialog_ua(const struct sip_dialog *d);
 /** By Call-ID and both tags as we see them (Replaces, Join); NULL. */

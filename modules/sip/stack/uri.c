@@ -69,7 +69,8 @@ static bool ip6_valid(struct pb_str s)
 		s = pb_str_from(s, n);
 		for (n = 0; n < s.n && s.p[n] == ':';)
 			n++;
-		if (n > 3 || (n > 1 && ++gaps > 1) || (s.n && !n) || (n == 1 && (s.n == 1 || !groups)))
+		if (n > 3 || (n > 1 && ++gaps > 1) || (s.n && !n) ||
+		    (n == 1 && (s.n == 1 || !groups)))
 			return false;
 		s = pb_str_from(s, n);
 	}
@@ -183,10 +184,10 @@ static int parse_scheme(struct pb_str *s, struct sip_uri *u)
 			return -EINVAL;
 	}
 	*s = pb_str_from(*s, (size_t)colon + 1);
-	u->scheme = pb_str_ieq(u->scheme_name, PB_STR("sip"))    ? SIP_SCHEME_SIP
-		    : pb_str_ieq(u->scheme_name, PB_STR("sips")) ? SIP_SCHEME_SIPS
-		    : pb_str_ieq(u->scheme_name, PB_STR("tel"))  ? SIP_SCHEME_TEL
-								 : SIP_SCHEME_OTHER;
+	u->scheme = sip_same(u->scheme_name, PB_STR("sip"))    ? SIP_SCHEME_SIP
+		    : sip_same(u->scheme_name, PB_STR("sips")) ? SIP_SCHEME_SIPS
+		    : sip_same(u->scheme_name, PB_STR("tel"))  ? SIP_SCHEME_TEL
+							       : SIP_SCHEME_OTHER;
 	return 0;
 }
 
@@ -266,17 +267,29 @@ static bool counts_alone(struct pb_str name)
 	return false;
 }
 
+enum fit { FIT_ABSENT, FIT_DIFFERENT, FIT_SAME };
+
+/* A name that stands twice fits with either of its values. */
+static enum fit param_fits(struct pb_str list, struct pb_str name, struct pb_str value)
+{
+	enum fit fit = FIT_ABSENT;
+	struct pb_str n, v;
+
+	while (fit != FIT_SAME && sip_param_cut(&list, &n, &v))
+		if (sip_same(n, name))
+			fit = text_eq(v, value, true) ? FIT_SAME : FIT_DIFFERENT;
+	return fit;
+}
+
 /* Every parameter of `a` fits `b`; `strict`: must also be there. */
 static bool params_fit(struct pb_str a, struct pb_str b, bool strict)
 {
-	struct pb_str name, value, other;
+	struct pb_str name, value;
+	enum fit fit;
 
 	for (unsigned n = 0; sip_param_cut(&a, &name, &value); n++) {
-		if (n == COMPARE_LIMIT)
-			return false;
-		other = sip_param(b, name);
-		if (!other.p ? strict || counts_alone(name)
-			     : !text_eq(value.p ? value : PB_STR(""), other, true))
+		fit = n < COMPARE_LIMIT ? param_fits(b, name, value) : FIT_DIFFERENT;
+		if (fit == FIT_DIFFERENT || (fit == FIT_ABSENT && (strict || counts_alone(name))))
 			return false;
 	}
 	return true;
@@ -379,20 +392,21 @@ static size_t param_span(struct pb_str s)
 
 bool sip_param_cut(struct pb_str *list, struct pb_str *name, struct pb_str *value)
 {
-	struct pb_str item;
-	ptrdiff_t eq;
+	const char *p = list->p, *end, *eq;
 	size_t n;
 
-	while (list->n && (list->p[0] == ';' || sip_is(list->p[0], SIP_CH_BLANK)))
-		*list = pb_str_from(*list, 1);
 	if (!list->n)
 		return false;
-	n = param_span(*list);
-	item = pb_str_head(*list, n);
-	*list = pb_str_from(*list, n);
-	eq = pb_str_chr(item, '=');
-	*name = sip_trim(eq < 0 ? item : pb_str_head(item, (size_t)eq));
-	*value = eq < 0 ? PB_STR_NULL : sip_trim(pb_str_from(item, (size_t)eq + 1));
+	end = p + list->n;
+	while (p < end && (*p == ';' || sip_is(*p, SIP_CH_BLANK)))
+		p++;
+	n = param_span(pb_str(p, (size_t)(end - p)));
+	*list = pb_str(p + n, (size_t)(end - p) - n);
+	if (!n)
+		return false;
+	eq = memchr(p, '=', n);
+	*name = sip_trim(pb_str(p, eq ? (size_t)(eq - p) : n));
+	*value = eq ? sip_trim(pb_str(eq + 1, n - (size_t)(eq + 1 - p))) : PB_STR_NULL;
 	return true;
 }
 
@@ -401,7 +415,7 @@ struct pb_str sip_param(struct pb_str list, struct pb_str name)
 	struct pb_str n, v;
 
 	while (sip_param_cut(&list, &n, &v))
-		if (pb_str_ieq(n, name))
+		if (sip_same(n, name))
 			return v.p ? v : pb_str(n.p + n.n, 0);
 	return PB_STR_NULL;
 }
@@ -410,8 +424,8 @@ void sip_unescape(struct pb_text *out, struct pb_str s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (escape_at(s, i)) {
-			pb_text_addc(out, (char)(hex_value(s.p[i + 1]) << 4 |
-						 hex_value(s.p[i + 2])));
+			pb_text_addc(out,
+				     (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2])));
 			i += 2;
 		} else {
 			pb_text_addc(out, s.p[i]);

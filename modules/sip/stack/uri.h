@@ -23,10 +23,10 @@ struct sip_uri {
 	struct pb_str password; /* absent: none */
 	struct pb_str host;     /* without the brackets of an IPv6 reference; tel: absent */
 	bool host_ip6;
-	uint16_t port;          /* 0: none given */
-	struct pb_str params;   /* without the first ';'; absent: none. See sip_param_cut */
-	struct pb_str headers;  /* without the '?'; absent: none */
-	struct pb_str opaque;   /* SIP_SCHEME_OTHER only */
+	uint16_t port;         /* 0: none given */
+	struct pb_str params;  /* without the first ';'; absent: none. See sip_param_cut */
+	struct pb_str headers; /* without the '?'; absent: none */
+	struct pb_str opaque;  /* SIP_SCHEME_OTHER only */
 };
 
 /** @return 0, or -EINVAL; *u is zeroed but for what was read. */

@@ -10,18 +10,19 @@
 
 #include "sip/stack/chars.h"
 
-static void skip_blanks(struct pb_str *s)
-{
-	*s = pb_str_from(*s, sip_span(*s, SIP_CH_BLANK));
-}
-
 static struct pb_str take(struct pb_str *s, unsigned kind)
 {
 	size_t n = sip_span(*s, kind);
-	struct pb_str head = pb_str_head(*s, n);
+	struct pb_str head = pb_str(s->p, n);
 
-	*s = pb_str_from(*s, n);
+	if (n) /* an absent slice stays absent */
+		*s = pb_str(s->p + n, s->n - n);
 	return head;
+}
+
+static void skip_blanks(struct pb_str *s)
+{
+	take(s, SIP_CH_BLANK);
 }
 
 /* One character with blanks around it. */
@@ -56,6 +57,8 @@ bool sip_list_cut(struct pb_str *list, struct pb_str *item)
 
 	if (!s.p)
 		return false;
+	if (!s.n || !memchr(s.p, ',', s.n))
+		i = s.n; /* nearly always */
 	while (i < s.n && s.p[i] != ',') {
 		n = 1;
 		if (s.p[i] == '"') {
@@ -162,8 +165,8 @@ int sip_addr_parse(struct pb_str item, struct sip_addr *a)
 	if (close <= 0)
 		return -EINVAL;
 	a->angle = true;
-	a->uri = pb_str_head(s, (size_t)close);
-	if (has_blank_or(a->uri, '<'))
+	a->uri = pb_str_head(s, (size_t)close); /* blanks in it are the URI reader's matter */
+	if (pb_str_chr(a->uri, '<') >= 0)
 		return -EINVAL;
 	return take_params(pb_str_from(s, (size_t)close + 1), &a->params);
 }
@@ -189,13 +192,13 @@ static void read_via_params(struct sip_via *v)
 	while (sip_param_cut(&list, &name, &value)) {
 		if (!value.p)
 			value = pb_str(name.p + name.n, 0);
-		if (!v->branch.p && pb_str_ieq(name, PB_STR("branch")))
+		if (!v->branch.p && sip_same(name, PB_STR("branch")))
 			v->branch = value;
-		else if (!v->rport.p && pb_str_ieq(name, PB_STR("rport")))
+		else if (!v->rport.p && sip_same(name, PB_STR("rport")))
 			v->rport = value;
-		else if (!v->received.p && pb_str_ieq(name, PB_STR("received")))
+		else if (!v->received.p && sip_same(name, PB_STR("received")))
 			v->received = value;
-		else if (!v->maddr.p && pb_str_ieq(name, PB_STR("maddr")))
+		else if (!v->maddr.p && sip_same(name, PB_STR("maddr")))
 			v->maddr = value;
 	}
 }
@@ -377,17 +380,20 @@ static const struct auth_row {
 	struct pb_str name;
 	size_t at;
 } auth_rows[] = {
-#define ROW(field) { PB_STR_INIT(#field), offsetof(struct sip_auth, field) }
-	ROW(username), ROW(realm), ROW(nonce),	ROW(uri), ROW(response), ROW(algorithm),
-	ROW(cnonce),   ROW(opaque), ROW(qop),	ROW(nc),  ROW(domain),   ROW(stale),
-	ROW(userhash),
+#define ROW(field)                                                                                 \
+	{                                                                                          \
+		PB_STR_INIT(#field), offsetof(struct sip_auth, field)                              \
+	}
+	ROW(username),  ROW(realm),  ROW(nonce),    ROW(uri), ROW(response),
+	ROW(algorithm), ROW(cnonce), ROW(opaque),   ROW(qop), ROW(nc),
+	ROW(domain),    ROW(stale),  ROW(userhash),
 #undef ROW
 };
 
 static struct pb_str *auth_field(struct sip_auth *a, struct pb_str name)
 {
 	for (size_t i = 0; i < sizeof(auth_rows) / sizeof(auth_rows[0]); i++)
-		if (pb_str_ieq(auth_rows[i].name, name))
+		if (sip_same(auth_rows[i].name, name))
 			return (struct pb_str *)((char *)a + auth_rows[i].at);
 	return NULL;
 }

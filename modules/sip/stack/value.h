@@ -51,10 +51,10 @@ struct sip_via {
 	struct pb_str transport; /* as written: UDP, TCP, TLS, WS ... */
 	struct pb_str host;      /* without brackets */
 	bool host_ip6;
-	uint16_t port;           /* 0: none given */
+	uint16_t port; /* 0: none given */
 	struct pb_str params;
 	struct pb_str branch, received, maddr; /* absent: not there */
-	struct pb_str rport;     /* absent: not there; empty: asked for, no value */
+	struct pb_str rport;                   /* absent: not there; empty: asked for, no value */
 };
 
 int sip_via_parse(struct pb_str item, struct sip_via *v);
@@ -76,9 +76,9 @@ int sip_rack_parse(struct pb_str value, struct sip_rack *r);
 
 struct sip_contact {
 	struct sip_addr addr;
-	unsigned q;           /* thousandths; 1000 when not given */
+	unsigned q; /* thousandths; 1000 when not given */
 	bool has_expires;
-	uint32_t expires_s;   /* too large or unreadable: as RFC 3261 section 10.2.1.1, 3600 */
+	uint32_t expires_s; /* too large or unreadable: as RFC 3261 section 10.2.1.1, 3600 */
 };
 
 int sip_contact_parse(struct pb_str item, struct sip_contact *c);
@@ -116,7 +116,7 @@ bool sip_auth_param_cut(struct pb_str *list, struct pb_str *name, struct pb_str 
 
 /** What every layer above asks of every message, decoded once. */
 struct sip_core {
-	struct sip_via via;         /* the topmost */
+	struct sip_via via; /* the topmost */
 	struct sip_addr from, to;
 	struct pb_str from_tag, to_tag; /* absent: none */
 	struct pb_str call_id;

@@ -394,6 +394,7 @@ static char unix_path[64];
 static void begin_unix(void *arg)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct pb_listener *second;
 	struct stat st;
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
@@ -403,6 +404,9 @@ static void begin_unix(void *arg)
 		CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 2, accept_b, NULL, &listener), 0);
 		CU_ASSERT_EQUAL(stat(unix_path, &st), 0);
 		CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+		if (!again)
+			CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 2, accept_b, NULL,
+							      &second), -EADDRINUSE);
 		memcpy(un.sun_path, unix_path, sizeof(unix_path));
 		if (!again)
 			pb_listener_close(&listener);

@@ -1,0 +1,147 @@
+/*
+ * A line is copied where it is said and pushed on a lock-free stack; the first
+ * one posts the home loop's work, which takes the stack whole. The number of
+ * waiting entries is bounded: a console that cannot keep up loses lines (and is
+ * told how many), it never slows down who speaks.
+ */
+#include "console/relay.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+
+#define WAITING_MAX 4096
+#define MESSAGE_MAX_BYTES 65536
+
+struct console_relay_entry {
+	struct console_relay_entry *next;
+	int level;
+	size_t n;
+	char text[];
+};
+
+static void push(struct console_relay *r, int level, struct pb_str text)
+{
+	struct console_relay_entry *e = NULL;
+
+	if (atomic_fetch_add(&r->waiting, 1) < WAITING_MAX)
+		e = pb_alloc(sizeof(*e) + text.n);
+	if (!e) {
+		atomic_fetch_sub(&r->waiting, 1);
+		atomic_fetch_add(&r->lost, 1);
+		return;
+	}
+	e->level = level;
+	e->n = text.n;
+	memcpy(e->text, text.p, text.n);
+	e->next = atomic_load(&r->inbox);
+	while (!atomic_compare_exchange_weak(&r->inbox, &e->next, e))
+		;
+	if (!atomic_exchange(&r->posted, true))
+		pb_loop_post(r->home, &r->work);
+}
+
+/** All that waits, oldest first. */
+static struct console_relay_entry *take(struct console_relay *r)
+{
+	struct console_relay_entry *e = atomic_exchange(&r->inbox, NULL), *list = NULL, *next;
+
+	for (; e; e = next) {
+		next = e->next;
+		e->next = list;
+		list = e;
+	}
+	return list;
+}
+
+static void deliver(void *arg)
+{
+	struct console_relay *r = arg;
+	struct console_relay_entry *e, *next;
+	unsigned lost;
+
+	atomic_store(&r->posted, false);
+	for (e = take(r); e; e = next) {
+		next = e->next;
+		r->fn(r->arg, e->level, pb_str(e->text, e->n));
+		pb_free(e);
+		atomic_fetch_sub(&r->waiting, 1);
+	}
+	lost = atomic_exchange(&r->lost, 0);
+	if (lost) {
+		char buf[64];
+		struct pb_text t;
+
+		pb_text_init_buf(&t, buf, sizeof(buf));
+		pb_text_addf(&t, "(%u lines lost: too fast for the console)", lost);
+		r->fn(r->arg, -1, pb_text_str(&t));
+	}
+}
+
+static void on_line(void *arg, int level, struct pb_str line)
+{
+	struct console_relay *r = arg;
+
+	if (atomic_load_explicit(&r->lines, memory_order_relaxed))
+		push(r, level, line);
+}
+
+void console_relay_format(struct pb_text *t, const struct pb_msg *m, bool handled)
+{
+	pb_text_addf(t, "%%%%<message::%s:", handled ? "true" : "false");
+	pb_msg_escape(t, pb_msg_name(m), false);
+	pb_text_addc(t, ':');
+	pb_msg_escape(t, pb_msg_retval(m), false);
+	for (size_t i = 0; i < pb_msg_count(m); i++) {
+		const struct pb_param *p = pb_msg_at(m, i);
+
+		pb_text_addc(t, ':');
+		pb_msg_escape(t, p->name, true);
+		pb_text_addc(t, '=');
+		pb_msg_escape(t, p->value, false);
+	}
+}
+
+/** On every loop. */
+static void on_message(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
+{
+	struct console_relay *r = cx->arg;
+	struct pb_text t;
+
+	if (!atomic_load_explicit(&r->messages, memory_order_relaxed))
+		return;
+	pb_text_init(&t, MESSAGE_MAX_BYTES);
+	console_relay_format(&t, m, handled);
+	push(r, CONSOLE_RELAY_MESSAGE, pb_text_str(&t));
+	pb_text_fini(&t);
+}
+
+void console_relay_start(struct console_relay *r)
+{
+	r->work = (struct pb_work){ .fn = deliver, .arg = r };
+	r->tap = (struct pb_log_tap){ .fn = on_line, .arg = r };
+	pb_log_tap_add(&r->tap);
+}
+
+void console_relay_stop(struct console_relay *r)
+{
+	struct console_relay_entry *e, *next;
+
+	pb_log_tap_remove(&r->tap);
+	console_relay_want(r, false, false);
+	for (e = take(r); e; e = next) {
+		next = e->next;
+		pb_free(e);
+	}
+}
+
+void console_relay_want(struct console_relay *r, bool lines, bool messages)
+{
+	struct pb_hook_args hook = { .fn = on_message, .arg = r };
+
+	atomic_store(&r->lines, lines);
+	atomic_store(&r->messages, messages);
+	if (messages && !r->hook)
+		pb_bus_hook_add(r->bus, &hook, &r->hook);
+	else if (!messages && r->hook)
+		pb_bus_remove(r->bus, &r->hook, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+/*
+ * Printing a message. What must not be seen (passwords, digest answers, keys a
+ * caller presses) is a row of a table and prints as (hidden).
+ */
+#include "msgsniff/block.h"
+
+/* An empty message name stands for every message. */
+static const struct secret {
+	struct pb_str message, param;
+} secrets[] = {
+	{ PB_STR_INIT(""), PB_STR_INIT("password") },
+	{ PB_STR_INIT(""), PB_STR_INIT("sip_authorization") },
+	{ PB_STR_INIT(""), PB_STR_INIT("sip_proxy-authorization") },
+	{ PB_STR_INIT("user.auth"), PB_STR_INIT("response") },
+	{ PB_STR_INIT("chan.dtmf"), PB_STR_INIT("text") },
+};
+
+static bool is_secret(struct pb_str message, struct pb_str param)
+{
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		const struct secret *s = &secrets[i];
+
+		if (pb_str_eq(s->param, param) && (!s->message.n || pb_str_eq(s->message, message)))
+			return true;
+	}
+	return false;
+}
+
+static void add_time(struct pb_text *t, const char *key, uint64_t us)
+{
+	pb_text_addf(t, " %s=%llu.%06llu", key, (unsigned long long)(us / 1000000),
+		     (unsigned long long)(us % 1000000));
+}
+
+static uint64_t since(uint64_t then, uint64_t now)
+{
+	return now > then ? now - then : 0;
+}
+
+/* The channel's handle stands where a pointer used to. */
+static void add_data(struct pb_text *t, struct pb_handle h)
+{
+	if (!pb_handle_is_set(h))
+		pb_text_lit(t, "\r\n  data=(nil)");
+	else
+		pb_text_addf(t, "\r\n  data=0x%x%08x%08x", h.loop, h.gen, h.slot);
+}
+
+static void add_rest(const struct pb_msg *m, const struct sniff_scene *s, bool hide_retval,
+		     struct pb_text *t)
+{
+	pb_text_addf(t, "\r\n  thread=0x%llx '%.*s'", (unsigned long long)s->thread,
+		     PB_STR_F(s->thread_name));
+	add_data(t, pb_msg_chan(m));
+	if (hide_retval)
+		pb_text_lit(t, "\r\n  retval=(hidden)");
+	else
+		pb_text_addf(t, "\r\n  retval='%.*s'", PB_STR_F(pb_msg_retval(m)));
+	for (size_t i = 0; i < pb_msg_count(m); i++) {
+		const struct pb_param *p = pb_msg_at(m, i);
+
+		pb_text_addf(t, "\r\n  param['%.*s'] = ", PB_STR_F(p->name));
+		if (is_secret(pb_msg_name(m), p->name))
+			pb_text_lit(t, "(hidden)");
+		else
+			pb_text_addf(t, "'%.*s'", PB_STR_F(p->value));
+	}
+}
+
+static void add_broadcast(const struct pb_msg *m, struct pb_text *t)
+{
+	if (pb_msg_broadcast(m))
+		pb_text_lit(t, " (broadcast)");
+}
+
+/* What user.auth returns is a password. */
+static bool retval_is_secret(const struct pb_msg *m)
+{
+	struct pb_str r = pb_msg_retval(m);
+
+	return pb_str_eq(pb_msg_name(m), PB_STR("user.auth")) && r.n && !pb_str_eq(r, PB_STR("-"));
+}
+
+void sniff_block_in(const struct pb_msg *m, const struct sniff_scene *s, struct pb_text *t)
+{
+	pb_text_addf(t, "Sniffed '%.*s'", PB_STR_F(pb_msg_name(m)));
+	add_time(t, "time", pb_msg_time_us(m));
+	add_time(t, "age", since(pb_msg_time_us(m), s->now_us));
+	add_broadcast(m, t);
+	add_rest(m, s, retval_is_secret(m), t);
+}
+
+void sniff_block_out(const struct pb_msg *m, bool handled, const struct sniff_scene *s, struct pb_text *t)
+{
+	pb_text_addf(t, "Returned %s '%.*s'", handled ? "true" : "false", PB_STR_F(pb_msg_name(m)));
+	add_time(t, "delay", since(pb_msg_time_us(m), s->now_us));
+	add_broadcast(m, t);
+	add_rest(m, s, retval_is_secret(m), t);
+}

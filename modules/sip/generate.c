@@ -1,0 +1,304 @@
+/*
+ * xsip.generate: any request, sent for whoever asks on the bus; its answer is
+ * reported to who waits for it (wait=yes), and a digest challenge is answered
+ * once when credentials are given.
+ */
+#include "sip/sip.h"
+
+#include <errno.h>
+
+#define SEND_LIMIT (256u << 10)
+
+struct sending {
+	struct pb_arena *arena;
+	struct sip_loop *on;
+	struct pb_msg *m; /* a copy: what to send, and later the result */
+	struct pb_token token; /* of who waits; gen 0: nobody does */
+	struct sip_path path;
+	struct pb_str method, uri, call_id, from_tag, body, type;
+	struct pb_str from, to; /* without tags */
+	uint32_t cseq;
+	bool challenged;
+	enum sip_hdr_id credentials_hdr;
+	struct pb_str credentials;
+};
+
+static void sending_free(struct sending *s)
+{
+	struct pb_arena *a = s->arena;
+
+	pb_msg_free(&s->m);
+	pb_arena_free(&a);
+}
+
+/* ---- What to send ------------------------------------------------------------------------ */
+
+static struct pb_str header_param(const struct sending *s, const char *name)
+{
+	struct pb_text t;
+	char buf[64];
+	struct pb_str prefix = pb_msg_get(s->m, PB_STR("osip-prefix"));
+
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_add(&t, prefix.n ? prefix : PB_STR("sip_"));
+	pb_text_add(&t, pb_str_z(name));
+	return pb_msg_get(s->m, pb_text_str(&t));
+}
+
+/* "<sip:a@b>;x" -> sip:a@b */
+static struct pb_str inner_uri(struct pb_str text)
+{
+	struct sip_addr a;
+
+	return sip_addr_parse(text, &a) ? PB_STR_NULL : a.uri;
+}
+
+static struct pb_str own_host(struct sending *s)
+{
+	struct sip_local l;
+	struct pb_str domain = pb_msg_get(s->m, PB_STR("domain"));
+
+	if (domain.n)
+		return domain;
+	return sip_path_local(s->on->transport, &s->path, &l) ? PB_STR("localhost") : pb_arena_str(s->arena, l.host);
+}
+
+static struct pb_str make_from(struct sending *s)
+{
+	struct pb_str given = header_param(s, "From");
+	struct pb_str user = pb_msg_get(s->m, PB_STR("user"));
+	struct sip_addr a;
+
+	if (given.n && !sip_addr_parse(given, &a)) {
+		struct pb_str tag = sip_param(a.params, PB_STR("tag"));
+
+		if (tag.n)
+			s->from_tag = tag;
+		return pb_arena_printf(s->arena, "%.*s%s<%.*s>", PB_STR_F(a.display), a.display.n ? " " : "",
+				       PB_STR_F(a.uri));
+	}
+	if (!user.n)
+		user = pb_msg_get(s->m, PB_STR("caller"));
+	return pb_arena_printf(s->arena, "<sip:%.*s%s%.*s>", PB_STR_F(user), user.n ? "@" : "", PB_STR_F(own_host(s)));
+}
+
+/* @return an error word, or NULL. */
+static const char *prepare(struct sending *s)
+{
+	struct pb_str uri = pb_msg_get(s->m, PB_STR("uri")), given;
+	char tag[SIP_ID_BYTES], id[SIP_ID_BYTES];
+	int err;
+
+	s->method = pb_msg_get(s->m, PB_STR("method"));
+	if (!s->method.n || !uri.n)
+		return "failure";
+	s->uri = inner_uri(uri);
+	if (!s->uri.n)
+		return "failure";
+	if (pb_msg_get_int(s->m, PB_STR("antiloop"), 1, INT32_MIN, INT32_MAX) <= 0)
+		return "looping";
+	err = sip_target(s->on, s->uri, s->m, pb_msg_has(s->m, PB_STR("oconnection_id")) ? "o" : "", &s->path);
+	if (err)
+		return err == -EINVAL ? "failure" : "notransport";
+	s->from_tag = pb_arena_str(s->arena, sip_transport_id(s->on->transport, tag));
+	s->from = make_from(s);
+	given = header_param(s, "To");
+	s->to = given.n ? given : pb_arena_printf(s->arena, "<%.*s>", PB_STR_F(s->uri));
+	given = header_param(s, "Call-ID");
+	s->call_id = given.n ? given : pb_arena_str(s->arena, sip_transport_id(s->on->transport, id));
+	s->cseq = 1;
+	s->body = sip_take_body(s->m, s->arena);
+	s->type = pb_msg_get(s->m, PB_STR("xsip_type"));
+	if (!s->type.n)
+		s->body = s->type = PB_STR_NULL;
+	return pb_arena_failed(s->arena) ? "noresource" : NULL;
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------- */
+
+static void outcome(void *arg, enum sip_outcome what, const struct sip_arrival *in);
+
+static int transmit(struct sending *s)
+{
+	const struct sip_settings *conf = sip_conf(s->on);
+	struct pb_str prefix = pb_msg_get(s->m, PB_STR("osip-prefix"));
+	struct sip_build *b;
+	struct sip_txn_id id;
+	struct sip_local local;
+	int err = sip_client_begin(s->on->stack, &s->path, s->method, s->uri, &b);
+
+	if (err)
+		return err;
+	sip_build_hdr(b, SIP_HDR_FROM, pb_arena_printf(s->arena, "%.*s;tag=%.*s", PB_STR_F(s->from),
+						       PB_STR_F(s->from_tag)));
+	sip_build_hdr(b, SIP_HDR_TO, s->to);
+	sip_build_hdr(b, SIP_HDR_CALL_ID, s->call_id);
+	sip_build_cseq(b, s->cseq, s->method);
+	sip_build_number(b, SIP_HDR_MAX_FORWARDS,
+			 (uint64_t)pb_msg_get_int(s->m, PB_STR("antiloop"), conf->maxforwards, 1, 255));
+	if (s->credentials.n)
+		sip_build_hdr(b, s->credentials_hdr, s->credentials);
+	if (!header_param(s, "Contact").n && sip_method_id(s->method) == SIP_SUBSCRIBE &&
+	    !sip_path_local(s->on->transport, &s->path, &local))
+		sip_build_hdr(b, SIP_HDR_CONTACT, pb_arena_printf(s->arena, "<sip:%.*s:%u>", PB_STR_F(local.host),
+								  local.port));
+	sip_add_headers(b, s->m, prefix.n ? prefix : PB_STR("sip_"));
+	sip_common_headers(conf, b, false);
+	return sip_client_send(s->on->stack, s->type, s->body, outcome, s, &id);
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------ */
+
+/* All sip_ and xsip_ parameters give way to the answer's. */
+static void put_answer(struct pb_msg *m, unsigned code, const struct sip_msg *rsp)
+{
+	for (size_t i = pb_msg_count(m); i-- > 0;) {
+		struct pb_str name = pb_msg_at(m, i)->name;
+
+		if (pb_str_starts(name, PB_STR("sip_")) || pb_str_starts(name, PB_STR("xsip_")))
+			pb_msg_clear(m, name);
+		if (i > pb_msg_count(m))
+			i = pb_msg_count(m);
+	}
+	pb_msg_set_int(m, PB_STR("code"), code);
+	if (!rsp)
+		return;
+	pb_msg_set(m, PB_STR("reason"), rsp->reason);
+	sip_put_headers(m, rsp, true);
+	sip_put_body(m, rsp);
+}
+
+static void finish(struct sending *s, unsigned code, const struct sip_msg *rsp)
+{
+	struct pb_patch *p;
+
+	if (s->token.gen) {
+		put_answer(s->m, code, rsp);
+		p = pb_patch_new();
+		pb_patch_replace(p, &s->m);
+		pb_bus_resume(s->on->cx->bus, s->token, p, PB_HANDLED);
+	}
+	sending_free(s);
+}
+
+static struct pb_str login_name(const struct sending *s)
+{
+	struct pb_str n = pb_msg_get(s->m, PB_STR("authname"));
+
+	return n.n ? n : pb_msg_get(s->m, PB_STR("user"));
+}
+
+/* A challenge is answered once. True: sent again. */
+static bool answer_challenge(struct sending *s, const struct sip_msg *rsp)
+{
+	bool proxy = rsp->status == 407;
+	struct pb_str password = pb_msg_get(s->m, PB_STR("password")), user = login_name(s);
+	struct sip_values v;
+	struct sip_login login = { .username = user, .password = password, .method = s->method, .uri = s->uri, .nc = 1 };
+	const struct sip_hdr *h =
+		sip_msg_first(rsp, proxy ? SIP_HDR_PROXY_AUTHENTICATE : SIP_HDR_WWW_AUTHENTICATE);
+	char cnonce[SIP_ID_BYTES], buf[2048];
+
+	(void)v;
+	if (s->challenged || !password.p || !user.n || (rsp->status != 401 && rsp->status != 407))
+		return false;
+	s->challenged = true;
+	login.cnonce = sip_transport_id(s->on->transport, cnonce);
+	for (; h; h = sip_msg_next(rsp, h)) {
+		struct sip_auth a;
+		struct pb_text t;
+
+		pb_text_init_buf(&t, buf, sizeof(buf));
+		if (sip_auth_parse(sip_hdr_unfold(rsp, h, s->arena), &a) ||
+		    sip_digest_answer(s->on->digest, &a, &login, &t) || pb_text_failed(&t))
+			continue;
+		s->credentials = pb_arena_str(s->arena, pb_text_str(&t));
+		s->credentials_hdr = proxy ? SIP_HDR_PROXY_AUTHORIZATION : SIP_HDR_AUTHORIZATION;
+		s->cseq++;
+		return !transmit(s);
+	}
+	return false;
+}
+
+static void outcome(void *arg, enum sip_outcome what, const struct sip_arrival *in)
+{
+	struct sending *s = arg;
+
+	switch (what) {
+	case SIP_OUT_PROVISIONAL:
+		return;
+	case SIP_OUT_FINAL:
+		if (!answer_challenge(s, in->msg))
+			finish(s, in->msg->status, in->msg);
+		return;
+	case SIP_OUT_TIMEOUT:
+		finish(s, 408, NULL);
+		return;
+	case SIP_OUT_ERROR:
+		finish(s, 500, NULL);
+		return;
+	}
+}
+
+/* ---- On the bus --------------------------------------------------------------------------------------- */
+
+static struct sending *sending_new(struct sip_loop *sl, const struct pb_msg *m)
+{
+	struct pb_arena *a = pb_arena_new(SEND_LIMIT);
+	struct sending *s = a ? pb_arena_alloc(a, sizeof(*s)) : NULL;
+
+	if (!s) {
+		pb_arena_free(&a);
+		return NULL;
+	}
+	s->arena = a;
+	s->on = sl;
+	s->m = pb_msg_copy(m);
+	if (!s->m) {
+		sending_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static enum pb_verdict send_for(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct sip_loop *sl = sip_on(cx);
+	bool wait = pb_msg_get_bool(m, PB_STR("wait"), false);
+	struct sending *s = sending_new(sl, m);
+	const char *error = s ? prepare(s) : "noresource";
+
+	if (!error && wait)
+		s->token = pb_bus_hold(m, &(struct pb_hold){ .limit_ms = 40000 });
+	if (!error && transmit(s))
+		error = "notransport";
+	if (!error)
+		return wait ? PB_HOLD : PB_HANDLED;
+	SIP_LOG(NO_TARGET, "xsip.generate %.*s to %.*s: %s", PB_STR_F(pb_msg_get(m, PB_STR("method"))),
+		PB_STR_F(pb_msg_get(m, PB_STR("uri"))), error);
+	if (s)
+		sending_free(s);
+	pb_msg_set(m, PB_STR("error"), pb_str_z(error));
+	return PB_PASS;
+}
+
+enum pb_verdict sip_on_generate(struct pb_msg *m, struct pb_ctx *cx)
+{
+	return sip_conf(sip_on(cx))->generate ? send_for(m, cx) : PB_PASS;
+}
+
+/* msg.execute with callto=sip/<uri> is a MESSAGE. */
+enum pb_verdict sip_on_msg_execute(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct pb_str to = pb_msg_get(m, PB_STR("callto"));
+
+	if (!sip_conf(sip_on(cx))->generate || !pb_str_starts(to, PB_STR("sip/")))
+		return PB_PASS;
+	pb_msg_set(m, PB_STR("uri"), pb_str_from(to, 4));
+	pb_msg_set(m, PB_STR("method"), PB_STR("MESSAGE"));
+	if (!pb_msg_has(m, PB_STR("xsip_body")) && pb_msg_has(m, PB_STR("body")))
+		pb_msg_set(m, PB_STR("xsip_body"), pb_msg_get(m, PB_STR("body")));
+	if (!pb_msg_get(m, PB_STR("xsip_type")).n)
+		pb_msg_set(m, PB_STR("xsip_type"), PB_STR("text/plain"));
+	return send_for(m, cx);
+}

@@ -1,0 +1,278 @@
+/*
+ * sip: the SIP channel. Descriptor, life on each loop, status.
+ *
+ * Every call loop has the whole stack of its own, listening on the same
+ * addresses; what belongs to another loop is handed over by the stack. The home
+ * loop has nothing more than the others.
+ */
+#include "sip/sip.h"
+
+#include <errno.h>
+
+#include "base/alloc.h"
+#include "loop/world.h"
+
+const struct pb_log_row sip_log_rows[] = {
+	[SIP_LOG_LISTEN] = { "sip-001", PB_NOTE, "A listener is open." },
+	[SIP_LOG_NO_LISTEN] = { "sip-002", PB_CONF, "A listener cannot be opened: is another program there?" },
+	[SIP_LOG_AUTH_FAILED] = { "sip-003", PB_NOTE, "Credentials were wrong. Many of them: somebody is guessing." },
+	[SIP_LOG_BAD_HEADER] = { "sip-004", PB_WARN, "A parameter that should become a header cannot be one." },
+	[SIP_LOG_MEMORY] = { "sip-005", PB_CRIT, "No memory: a request was refused." },
+	[SIP_LOG_TRAFFIC] = { "sip-006", PB_INFO, "A SIP message, in or out." },
+	[SIP_LOG_NO_TARGET] = { "sip-007", PB_NOTE, "A request or call could not be sent there." },
+	{ NULL },
+};
+
+PB_LOG_SOURCE(sip_log, "sip", sip_log_rows);
+
+/* ---- Traffic in the log ------------------------------------------------------------- */
+
+static void on_traffic(void *arg, bool out, const struct sip_path *path, struct pb_str bytes)
+{
+	char addr[PB_ADDR_TEXT];
+
+	(void)arg;
+	if (!pb_log_wants(&sip_log, PB_INFO))
+		return;
+	SIP_LOG(TRAFFIC, "%s %zu octets %s %.*s\r\n%.*s", out ? "sent" : "received", bytes.n, out ? "to" : "from",
+		PB_STR_F(pb_addr_print(&path->peer, addr)), PB_STR_F(bytes));
+}
+
+/* ---- One loop's stack ------------------------------------------------------------------ */
+
+static struct sip_timing timing_of(const struct sip_settings *s)
+{
+	return (struct sip_timing){ .t1_ms = (unsigned)s->t1, .t4_ms = (unsigned)s->t4 };
+}
+
+static const struct sip_ua_ops ua_ops = {
+	.admit = sip_admit,
+	.request = sip_on_request,
+};
+
+static int listener_addr(const struct sip_listener_conf *l, struct pb_addr *out)
+{
+	struct pb_str ip = l->addr.n ? l->addr : l->ipv6 ? PB_STR("::") : PB_STR("0.0.0.0");
+
+	return pb_addr_parse(ip, (uint16_t)l->port, out);
+}
+
+static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
+{
+	struct sip_listener_args a = {
+		.name = l->name,
+		.max_bytes = (unsigned)l->maxpkt,
+		.buffer_bytes = (unsigned)l->buffer,
+		.advertised_host = l->advertised.n ? l->advertised : PB_STR_NULL,
+		.share = true,
+		.fallback = l->fallback,
+	};
+	int err = listener_addr(l, &a.local);
+	char text[PB_ADDR_TEXT];
+	int n = err ? err : sip_transport_listen(sl->transport, &a);
+
+	if (n < 0)
+		SIP_LOG(NO_LISTEN, "listener '%.*s' on %.*s: %s", PB_STR_F(l->name),
+			PB_STR_F(pb_addr_print(&a.local, text)), strerror(-n));
+	else if (pb_loop_index(sl->cx->loop) == 0)
+		SIP_LOG(LISTEN, "listener '%.*s' on UDP %.*s", PB_STR_F(l->name),
+			PB_STR_F(pb_addr_print(sip_listener_local(sl->transport, (unsigned)n), text)));
+	return n < 0 ? n : 0;
+}
+
+static void loop_stop(struct pb_ctx *cx)
+{
+	struct sip_loop *sl = sip_on(cx);
+
+	if (!sl->driver)
+		return;
+	pb_driver_drop_all(sl->driver, PB_STR("shutdown"), NULL);
+	while (!pb_list_empty(&sl->ops)) {
+		struct sip_op *op = pb_container(sl->ops.next, struct sip_op, node);
+
+		sip_op_free(&op);
+	}
+	sip_ua_free(&sl->ua);
+	sip_digest_free(&sl->digest);
+	sip_nonces_free(&sl->nonces);
+	sip_counts_free(&sl->counts);
+	pb_driver_free(&sl->driver);
+}
+
+static int loop_start(struct pb_ctx *cx)
+{
+	struct sip_loop *sl = sip_on(cx);
+	struct sip_shared *sh = cx->shared;
+	const struct sip_settings *s = cx->settings;
+	struct sip_ua_args ua = {
+		.loop = cx->loop,
+		.net = sh->net,
+		.timing = timing_of(s),
+		.ops = &ua_ops,
+		.tap = on_traffic,
+		.arg = sl,
+	};
+	int err;
+
+	if (pb_loop_index(cx->loop) >= pb_loops_calls(pb_loop_set(cx->loop)))
+		return 0;
+	sl->cx = pb_engine_ctx(cx, cx->loop);
+	pb_list_init(&sl->ops);
+	err = pb_driver_new(sl->cx, "sip/", &sip_chan_ops, &sl->driver);
+	if (err)
+		return err;
+	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
+	sl->digest = sip_digest_new();
+	sl->nonces = sip_nonces_new(pb_str(sh->key, sizeof(sh->key)));
+	sl->counts = sip_counts_new(65536);
+	err = sl->digest && sl->nonces && sl->counts ? sip_ua_new(&ua, &sl->ua) : -ENOMEM;
+	if (!err) {
+		sl->stack = sip_ua_stack(sl->ua);
+		sl->transport = sip_ua_transport(sl->ua);
+	}
+	for (size_t i = 0; i < s->listener_count && !err; i++)
+		err = open_listener(sl, &s->listeners[i]);
+	return err;
+}
+
+static void loop_reload(struct pb_ctx *cx, const void *old)
+{
+	struct sip_loop *sl = sip_on(cx);
+	const struct sip_settings *s = cx->settings;
+	struct sip_timing t = timing_of(s);
+
+	(void)old;
+	if (!sl->driver)
+		return;
+	sip_stack_set_timing(sl->stack, &t);
+	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
+}
+
+/* ---- The module --------------------------------------------------------------------------- */
+
+/* The addresses must be free now: with SO_REUSEPORT a second engine would get
+ * every other packet of ours. */
+static int probe(struct pb_ctx *cx)
+{
+	const struct sip_settings *s = cx->settings;
+	struct pb_world *w = pb_engine_world(pb_engine_of(cx));
+	char text[PB_ADDR_TEXT];
+
+	for (size_t i = 0; i < s->listener_count; i++) {
+		struct pb_addr a;
+		int err = listener_addr(&s->listeners[i], &a);
+
+		if (!err)
+			err = pb_udp_probe(w, &a);
+		if (!err)
+			continue;
+		SIP_LOG(NO_LISTEN, "listener '%.*s' on %.*s: %s", PB_STR_F(s->listeners[i].name),
+			PB_STR_F(pb_addr_print(&a, text)), strerror(-err));
+		return err;
+	}
+	return 0;
+}
+
+static int start(struct pb_ctx *cx)
+{
+	struct sip_shared *sh = cx->shared;
+	int err = probe(cx);
+
+	if (err)
+		return err;
+	pb_loop_random(cx->loop, sh->key, sizeof(sh->key));
+	err = sip_net_new(pb_loops_calls(pb_loop_set(cx->loop)), &sh->net);
+	return err ? err : pb_driver_add_handlers(cx, "sip/");
+}
+
+static void stop(struct pb_ctx *cx)
+{
+	struct sip_shared *sh = cx->shared;
+
+	sip_net_free(&sh->net);
+}
+
+/* ---- Status --------------------------------------------------------------------------------- */
+
+static void status_listeners(struct sip_loop *sl, struct pb_status *s)
+{
+	const struct sip_settings *conf = sip_conf(sl);
+	struct pb_text t;
+	char addr[PB_ADDR_TEXT];
+
+	if (pb_loop_index(sl->cx->loop))
+		return;
+	pb_text_init(&t, 65536);
+	pb_text_addf(&t, "module=sip,protocol=SIP,format=Proto|Address|Status|Reason;listeners=%zu",
+		     conf->listener_count);
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		struct pb_str name = conf->listeners[i].name;
+		int n = sip_listener_find(sl->transport, name);
+
+		pb_text_addf(&t, "%c%.*s=UDP|", i ? ',' : ';', PB_STR_F(name));
+		if (n >= 0)
+			pb_text_addf(&t, "%.*s|Listening|",
+				     PB_STR_F(pb_addr_print(sip_listener_local(sl->transport, (unsigned)n), addr)));
+		else
+			pb_text_lit(&t, "|Idle|");
+	}
+	pb_status_line(s, pb_text_str(&t));
+	pb_text_fini(&t);
+}
+
+static void status(struct pb_ctx *cx, struct pb_status *s)
+{
+	struct sip_loop *sl = sip_on(cx);
+	struct pb_str sel = pb_status_selector(s);
+	struct sip_txn_count n;
+	uint64_t *counters;
+
+	if (!sl->driver)
+		return;
+	if (pb_str_eq(sel, PB_STR("sip listeners")))
+		status_listeners(sl, s);
+	if (pb_str_starts(sel, PB_STR("sip/")))
+		pb_driver_status_chan(sl->driver, s, sel);
+	if (sel.n)
+		return;
+	n = sip_stack_count(sl->stack);
+	pb_driver_status(sl->driver, s);
+	pb_status_count(s, "transactions", (int64_t)(n.client + n.invite_client + n.server + n.invite_server));
+	pb_status_count(s, "dialogs", (int64_t)sip_ua_dialogs(sl->ua));
+	pb_status_count(s, "failed_auths", (int64_t)sl->failed_auths);
+	counters = sip_transport_counters(sl->transport);
+	for (unsigned i = 0; i < SIP_COUNTERS; i++) {
+		if (counters[i])
+			pb_status_count(s, sip_counter_name(i), (int64_t)counters[i]);
+	}
+}
+
+static const struct pb_handler handlers[] = {
+	{ .message = "call.execute", .priority = 90, .place = PB_HERE, .fn = sip_on_execute },
+	{ .message = "xsip.generate", .priority = 110, .place = PB_HERE, .fn = sip_on_generate, .hold_ms = 40000 },
+	{ .message = "msg.execute", .priority = 100, .place = PB_HERE, .fn = sip_on_msg_execute, .hold_ms = 40000 },
+	{ NULL },
+};
+
+PB_MODULE(sip) = {
+	.abi = PB_MODULE_ABI,
+	.name = "sip",
+	.doc = "SIP calls, registrations and messages over UDP.",
+	.aliases = "ysipchan",
+	.conf = "ysipchan",
+	.status_type = "varchans",
+	.status_format = "Status|Address|Peer",
+	.settings_size = sizeof(struct sip_settings),
+	.loop_state_size = sizeof(struct sip_loop),
+	.shared_size = sizeof(struct sip_shared),
+	.options = sip_options,
+	.handlers = handlers,
+	.log = &sip_log,
+	.read = sip_settings_read,
+	.start = start,
+	.loop_start = loop_start,
+	.loop_reload = loop_reload,
+	.loop_stop = loop_stop,
+	.stop = stop,
+	.status = status,
+};

@@ -1,0 +1,210 @@
+/*
+ * The SIP module from inside: its settings, what it has on each loop, and the
+ * parts it is made of. The stack (sip/stack/) knows none of this.
+ *
+ * settings.c  what the file says        auth.c      user.auth and challenges
+ * sip.c       descriptor, life, status   registrar.c REGISTER
+ * request.c   which part takes a request generic.c   sip.<method>
+ * params.c    headers <-> parameters     generate.c  xsip.generate
+ * leg.c, leg_in.c, leg_out.c: calls      target.c    where a URI leads
+ */
+#ifndef SIP_MODULE_H
+#define SIP_MODULE_H
+
+#include "call/chan.h"
+#include "sip/stack/digest.h"
+#include "sip/stack/nonce.h"
+#include "sip/stack/ua.h"
+
+/* ---- Settings: immutable once read ------------------------------------------------ */
+
+struct sip_listener_conf {
+	struct pb_str name, addr, advertised;
+	int64_t port, maxpkt, buffer;
+	bool enable, fallback, ipv6;
+	struct pb_str role;
+	int type; /* index into sip_transports */
+	struct pb_pos at;
+};
+
+struct sip_method_conf {
+	struct pb_str name;  /* upper case */
+	struct pb_str message; /* "sip.message" */
+	bool auth;
+};
+
+struct sip_settings {
+	int64_t maxforwards, t1, t4, maxchans, maxpkt, buffer, port, nonce_life;
+	struct pb_str addr, useragent, realm;
+	bool generate, info, options, transfer, registrar, update, prack, nat, ipv6, privacy, progress;
+	bool listen_general;
+	struct pb_str nat_address;
+	int64_t flags;
+	/* [registrar], [options] */
+	bool registrar_enable, options_enable, auth_required;
+	int64_t expires_min, expires_def, expires_max, nat_refresh;
+	/* made by sip_settings_read: */
+	struct sip_listener_conf *listeners;
+	size_t listener_count;
+	struct sip_method_conf *methods;
+	size_t method_count;
+	struct pb_str allow; /* "ACK, INVITE, BYE, ..." */
+};
+
+extern const struct pb_opt sip_options[];
+int sip_settings_read(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f);
+/** The row of a method that [methods] names; NULL. */
+const struct sip_method_conf *sip_settings_method(const struct sip_settings *s, struct pb_str method);
+bool sip_settings_allows(const struct sip_settings *s, struct pb_str method);
+
+/* ---- State --------------------------------------------------------------------------- */
+
+/* Shared by all loops: made at start, then only read. */
+struct sip_shared {
+	struct sip_net *net;
+	char key[32]; /* signs nonces */
+};
+
+/* On each call loop; the driver comes first (call/chan.h). */
+struct sip_loop {
+	struct pb_driver *driver;
+	struct pb_ctx *cx;
+	struct sip_ua *ua;
+	struct sip_stack *stack;
+	struct sip_transport *transport;
+	struct sip_digest *digest;
+	struct sip_nonces *nonces;
+	struct sip_counts *counts;
+	uint32_t nonce_serial;
+	uint64_t failed_auths;
+	struct pb_list ops; /* requests under way */
+	const struct sip_listener_conf *listener_conf[SIP_LISTENERS_MAX];
+};
+
+static inline struct sip_loop *sip_on(const struct pb_ctx *cx)
+{
+	return cx->state;
+}
+
+static inline const struct sip_settings *sip_conf(const struct sip_loop *sl)
+{
+	return sl->cx->settings;
+}
+
+extern struct pb_log_source sip_log;
+extern const struct pb_log_row sip_log_rows[];
+enum {
+	SIP_LOG_LISTEN, SIP_LOG_NO_LISTEN, SIP_LOG_AUTH_FAILED, SIP_LOG_BAD_HEADER, SIP_LOG_MEMORY,
+	SIP_LOG_TRAFFIC, SIP_LOG_NO_TARGET
+};
+#define SIP_LOG(row, ...) pb_log(&sip_log, &sip_log_rows[SIP_LOG_##row], __VA_ARGS__)
+
+/* ---- A request under way: kept while handlers are asked ------------------------------- */
+
+struct sip_op;
+struct sip_count_check;
+typedef void (*sip_op_fn)(struct sip_op *op);
+
+enum sip_auth_result { SIP_AUTH_NONE, SIP_AUTH_GOOD, SIP_AUTH_STALE, SIP_AUTH_REFUSED };
+
+struct sip_op {
+	struct pb_list node;
+	struct sip_loop *on;
+	struct pb_arena *arena;
+	const struct sip_msg *msg; /* a copy in the arena */
+	struct sip_core core;
+	struct sip_path path;
+	struct sip_txn_id txn;
+	struct pb_questions questions;
+	struct pb_handle chan; /* of the call it belongs to, if any */
+	struct sip_dialog *dialog; /* only while `chan` is there */
+	const struct sip_method_conf *method;
+	/* authentication */
+	struct pb_msg *auth; /* user.auth as it came back, until the op ends */
+	enum sip_auth_result result;
+	bool response_given; /* there were credentials of ours */
+	struct sip_count_check *check; /* out on another loop */
+	sip_op_fn then;
+	void *user;
+};
+
+/** NULL without memory: the caller answers 503. */
+struct sip_op *sip_op_new(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in);
+void sip_op_free(struct sip_op **op);
+/** Begin the answer: Server and Allow are added; then headers, then sip_op_send. */
+int sip_op_begin(struct sip_op *op, unsigned code, struct pb_str reason, struct sip_build **b);
+int sip_op_send(struct sip_op *op, struct pb_str type, struct pb_str body);
+/** Both, and the op is over. */
+void sip_op_answer(struct sip_op **op, unsigned code, struct pb_str reason);
+/** Server, and Allow except on 100: what every answer of ours carries. */
+void sip_common_headers(const struct sip_settings *s, struct sip_build *b, bool answer);
+
+/* ---- params.c ---------------------------------------------------------------------------- */
+
+/** ip_host, ip_port, ip_transport, address in the order that `user.auth` has. */
+void sip_put_party(struct pb_msg *m, const struct sip_path *path, bool address_first);
+/** Every header that is not hidden as sip_<lowercase>, in order. */
+void sip_put_headers(struct pb_msg *m, const struct sip_msg *msg, bool from_to);
+/** xsip_type, xsip_body, xsip_body_encoding; an SDP body is left out. */
+void sip_put_body(struct pb_msg *m, const struct sip_msg *msg);
+/** Parameters `prefix`NAME as headers; those that could break out are left out. */
+void sip_add_headers(struct sip_build *b, const struct pb_msg *m, struct pb_str prefix);
+/** xsip_body by its encoding into `into`; absent: none. */
+struct pb_str sip_take_body(const struct pb_msg *m, struct pb_arena *into);
+bool sip_is_sdp(const struct sip_msg *msg);
+/** The user part of a URI, unescaped; absent: none. */
+struct pb_str sip_user_of(struct pb_str uri, struct pb_arena *a);
+struct pb_str sip_host_of(struct pb_str uri);
+struct pb_str sip_display_of(const struct sip_addr *addr, struct pb_arena *a);
+/** min(Max-Forwards, limit) - 1. */
+int64_t sip_antiloop(const struct sip_settings *s, const struct sip_msg *msg);
+/** connection_id, connection_reliable, role. */
+void sip_put_connection(struct sip_loop *sl, struct pb_msg *m, const struct sip_path *path);
+
+/* ---- The parts ------------------------------------------------------------------------------ */
+
+/* request.c */
+unsigned sip_admit(void *arg, const struct sip_arrival *in);
+void sip_on_request(void *arg, struct sip_txn_id id, const struct sip_arrival *in);
+/** A request in a dialog that the call itself has no use for. */
+void sip_in_dialog(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in,
+		   struct pb_chan *chan, struct sip_dialog *d);
+
+/* auth.c */
+/**
+ * Ask user.auth; op->result, op->auth and then op->then(op). `copy` (may be
+ * NULL) gives id, number, caller, called, billid, expires.
+ */
+void sip_auth_ask(struct sip_op *op, const struct pb_msg *copy, bool newcall, sip_op_fn then);
+/** The op ends: an answer still under way finds nothing. */
+void sip_auth_forget(struct sip_op *op);
+/** Parameters of user.auth that travel on, added to `m`. */
+void sip_auth_copy(const struct sip_op *op, struct pb_msg *m);
+/** Answer by what user.auth said: its error, or the challenge. Ends the op. */
+void sip_auth_refuse(struct sip_op **op);
+/** WWW-Authenticate headers of a challenge. */
+void sip_auth_challenge(struct sip_loop *sl, const struct sip_path *path, struct sip_build *b, bool stale);
+
+/* registrar.c, generic.c */
+void sip_register(struct sip_op *op);
+void sip_generic(struct sip_op *op);
+
+/* generate.c */
+enum pb_verdict sip_on_generate(struct pb_msg *m, struct pb_ctx *cx);
+enum pb_verdict sip_on_msg_execute(struct pb_msg *m, struct pb_ctx *cx);
+
+/* target.c */
+/**
+ * Where a URI leads: transport parameters of `m` with `prefix` ("o" or ""),
+ * then the URI's host. @return 0, -EHOSTUNREACH, -EINVAL, -EPROTONOSUPPORT.
+ */
+int sip_target(struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,
+	       struct sip_path *out);
+
+/* leg*.c */
+extern const struct pb_chan_ops sip_chan_ops;
+extern const struct sip_dialog_ops sip_leg_dialog_ops;
+void sip_invite(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in);
+enum pb_verdict sip_on_execute(struct pb_msg *m, struct pb_ctx *cx);
+
+#endif
