@@ -253,10 +253,12 @@ struct pb_ctx *pbi_ctx(const struct pb_reg *r, struct pbi_bus_loop *pl, struct p
 	if (many) {
 		struct pb_ctx *cx = &many[pl->index];
 
-		if (!r->h.arg)
+		void *arg = r->is_hook ? r->hook.arg : r->h.arg;
+
+		if (!arg)
 			return cx;
 		*own = *cx;
-		own->arg = r->h.arg;
+		own->arg = arg;
 		return own;
 	}
 	*own = (struct pb_ctx){ .bus = pl->bus, .loop = pl->loop, .arg = r->is_hook ? r->hook.arg : r->h.arg };

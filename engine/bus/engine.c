@@ -200,14 +200,14 @@ static int make_loops(struct pb_engine *e)
 static bool is_required(struct pb_engine *e, const struct pb_module *d)
 {
 	for (size_t i = 0; i < pb_cfg_members(e->cfg, "modules"); i++) {
-		bool required = false;
+		bool required = d->required;
 
 		if (!pb_str_eq(pb_cfg_member_name(e->cfg, "modules", i), pb_str_z(d->name)))
 			continue;
 		return !pb_cfg_read_member(e->cfg, "modules", i, pbi_cfg_rows, &required, e->arena, NULL) &&
 		       required;
 	}
-	return false;
+	return d->required;
 }
 
 static int read_modules(struct pb_engine *e, struct pb_findings *f)
@@ -505,6 +505,9 @@ int pb_engine_reload_now(struct pb_engine *e, struct pb_str name, struct pb_find
 
 		err = err ? err : one;
 	}
+	/* What a start would live with, a reload does not: the old rules work. */
+	if (!err && f && pb_findings_count(f, PB_SEV_ERROR))
+		err = -EINVAL;
 	for (unsigned i = 0; i < e->module_count; i++) {
 		if (fresh[i] && err)
 			pbi_settings_put(fresh[i]);

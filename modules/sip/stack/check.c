@@ -200,9 +200,8 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 	enum sip_hdr_id lacks;
 
 	sip_core_read(m, core);
-	/* Via says whose it is, CSeq which; the rest is copied as far as there. */
-	v.answerable =
-		m->request && m->method != SIP_ACK && core->has_via && m->first[SIP_HDR_CSEQ];
+	/* The rest is copied into the answer as far as it is there. */
+	v.answerable = m->request && m->method != SIP_ACK && core->has_via;
 	lacks = core_lacks(core);
 	if (m->bad_why)
 		refuse(&v, m->bad_code, m->bad_why);
