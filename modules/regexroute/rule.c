@@ -293,6 +293,7 @@ static void compile_rule(struct build *b, const struct pb_conf_entry *e, struct 
 	struct pb_str left = e->key;
 	bool close = pb_str_starts(left, PB_STR("}"));
 
+	r->at = e->value_at;
 	r->left = pb_arena_str(b->a, e->key);
 	r->right = pb_arena_str(b->a, e->value.p ? e->value : PB_STR(""));
 	r->otherwise = i + 1;
@@ -351,6 +352,46 @@ static void compile_default(struct build *b)
 				PB_STR_F(b->args->default_rule), PB_STR_F(why));
 }
 
+#define NAMES_MAX 256
+
+static struct pb_str near_context(const struct regex_rules *rules, struct pb_str name)
+{
+	struct pb_str names[NAMES_MAX];
+	size_t n = 0;
+
+	for (; n < rules->count && n < NAMES_MAX; n++)
+		names[n] = rules->contexts[n].name;
+	return pb_suggest(name, names, n);
+}
+
+/* A target that is written out and not there. With '@' nobody is to be told. */
+static void check_target(struct build *b, const struct regex_rule *r)
+{
+	static const struct pb_str words[] = { PB_STR_INIT("goto"), PB_STR_INIT("jump"),
+					       PB_STR_INIT("include"), PB_STR_INIT("call") };
+	const struct regex_text *t = r->pieces;
+	struct pb_str name, near;
+	size_t i = 0;
+
+	if (r->action != REGEX_PIECES || !t || t->captures || t->params || t->functions)
+		return;
+	for (name = t->raw; i < 4 && !pb_str_skip_word(&name, words[i]);)
+		i++;
+	if (i == 4 || regex_rules_context(b->rules, name))
+		return;
+	near = near_context(b->rules, name);
+	pb_findings_add(b->f, r->at, PB_SEV_WARNING, "regexroute-111",
+			"there is no context [%.*s]%s%.*s%s", PB_STR_F(name), near.p ? ", did you mean [" : "",
+			PB_STR_F(near), near.p ? "]?" : "");
+}
+
+static void check_targets(struct build *b)
+{
+	for (size_t i = 0; i < b->rules->count; i++)
+		for (size_t k = 0; k < b->rules->contexts[i].count; k++)
+			check_target(b, &b->rules->contexts[i].rules[k]);
+}
+
 int regex_rules_new(const struct regex_rules_args *args, struct pb_arena *a, struct pb_findings *f,
 		    const struct regex_rules **out)
 {
@@ -374,6 +415,7 @@ int regex_rules_new(const struct regex_rules_args *args, struct pb_arena *a, str
 	if (pb_arena_failed(a))
 		return -ENOMEM;
 	qsort(c, r->count, sizeof(*c), by_name);
+	check_targets(&b);
 	*out = r;
 	return 0;
 }

@@ -49,6 +49,7 @@ enum regex_action {
 
 struct regex_rule {
 	struct pb_str left, right; /* as written, for the log */
+	struct pb_pos at;	   /* of the right side */
 	const struct regex_cond *conds;
 	size_t conds_n;
 	enum regex_action action;
