@@ -24,11 +24,11 @@
 #include "base/alloc.h"
 
 enum kind {
-	NEVER,	/* the empty pattern */
-	ANY,	/* matches every text, whole */
+	NEVER,  /* the empty pattern */
+	ANY,    /* matches every text, whole */
 	PREFIX, /* begins with; the match is the prefix */
-	EXACT,	/* equals */
-	TAIL,	/* begins with; the match is the whole text, the tail is group 1 when `group` */
+	EXACT,  /* equals */
+	TAIL,   /* begins with; the match is the whole text, the tail is group 1 when `group` */
 	REGEX,
 };
 
@@ -38,7 +38,7 @@ struct pb_pattern {
 	bool group;
 	struct pb_str prefix;
 	struct pb_str inner; /* REGEX: somewhere in every match; may be empty */
-	regex_t re;	     /* REGEX only */
+	regex_t re;          /* REGEX only */
 };
 
 /* ---- Simple forms -------------------------------------------------------- */
@@ -323,8 +323,9 @@ static bool search(const struct pb_pattern *p, struct pb_str text, struct pb_cap
 	if (!c)
 		return true;
 	for (size_t i = 0; i < PB_CAPTURES; i++) {
-		c->at[i] = m[i].rm_so < 0 ? PB_STR_NULL :
-					    pb_str(text.p + m[i].rm_so, (size_t)(m[i].rm_eo - m[i].rm_so));
+		c->at[i] = m[i].rm_so < 0
+				   ? PB_STR_NULL
+				   : pb_str(text.p + m[i].rm_so, (size_t)(m[i].rm_eo - m[i].rm_so));
 		took_part |= i && c->at[i].p;
 	}
 	if (!took_part)
@@ -363,7 +364,8 @@ bool pb_pattern_match(const struct pb_pattern *p, struct pb_str text, struct pb_
 
 /* ---- Captures into templates -------------------------------------------------- */
 
-struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t, struct pb_arena *into)
+struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t,
+				 struct pb_arena *into)
 {
 	size_t room = t.n, n = 0;
 	char *p;
@@ -378,8 +380,8 @@ struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t, s
 		char next = i + 1 < t.n ? t.p[i + 1] : 0;
 
 		if (t.p[i] == '\\' && pb_is_digit(next)) {
-			struct pb_str s = c && next < '0' + PB_CAPTURES ? c->at[next - '0'] :
-									   PB_STR_NULL;
+			struct pb_str s =
+				c && next < '0' + PB_CAPTURES ? c->at[next - '0'] : PB_STR_NULL;
 
 			if (s.n)
 				memcpy(p + n, s.p, s.n);
