@@ -437,6 +437,7 @@ void pb_engine_stop(struct pb_engine *e)
 	}
 	ask_and_wait(e, "engine.halt", PB_STR_NULL);
 	pb_loop_call(pb_loops_at(e->loops, 0), stop_tick, e);
+	pb_world_run(e->world, 10, NULL, NULL);
 	for (unsigned i = e->module_count; i-- > 0;)
 		pbi_module_stop(e->modules[i]);
 	/* Each loop gets turns to let go of what the stops posted. */

@@ -11,11 +11,9 @@
 
 extern const struct pb_module pb_module_descriptor;
 
-static const struct pb_module *const built_in[] = { &pb_module_descriptor, NULL };
 static char dir[] = "/tmp/pb-cdrbuild-XXXXXX";
 static struct pb_sim *sim;
 static struct pb_engine *engine;
-static struct pb_reg *watch;
 static struct pb_text seen; /* "chan operation direction duration status reason;" */
 
 static void add(const struct pb_msg *m, const char *name)
@@ -39,11 +37,17 @@ static enum pb_verdict on_cdr(struct pb_msg *m, struct pb_ctx *cx)
 	return PB_PASS;
 }
 
+static const struct pb_handler watch_handlers[] = {
+	{ "call.cdr", 100, PB_HOME, on_cdr },
+	{ NULL },
+};
+static const struct pb_module watch = { .abi = PB_MODULE_ABI, .name = "watch", .handlers = watch_handlers };
+static const struct pb_module *const built_in[] = { &pb_module_descriptor, &watch, NULL };
+
 static void set_up(const char *conf)
 {
 	struct pb_engine_args args = { .conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in,
 				       .node_name = "test" };
-	struct pb_handler_args ha = { .message = PB_STR("call.cdr"), .priority = 100, .place = PB_HOME, .fn = on_cdr };
 	char path[100];
 	FILE *f;
 
@@ -58,8 +62,6 @@ static void set_up(const char *conf)
 	args.world = pb_sim_world(sim);
 	CU_ASSERT_EQUAL_FATAL(pb_engine_new(&args, NULL, &engine), 0);
 	CU_ASSERT_EQUAL_FATAL(pb_engine_start(engine), 0);
-	ha.home = pb_loops_at(pb_engine_loops(engine), 0);
-	CU_ASSERT_EQUAL_FATAL(pb_bus_add(pb_engine_bus(engine), &ha, NULL, NULL, &watch), 0);
 	pb_sim_run(sim, 1, NULL, NULL);
 }
 
