@@ -58,7 +58,7 @@ static const struct pb_opt options[] = {
 	{ PB_OPT_STR, "file", offsetof(struct settings, file), .defs = "",
 	  .doc = "The file; ${} is expanded from run parameters. Empty: nothing is written." },
 	{ PB_OPT_INT, "mode", offsetof(struct settings, mode), .def = 0640, .lo = 0, .hi = 0777,
-	  .doc = "Rights of a new file, octal with a leading 0." },
+	  .unit = "octal", .doc = "Rights of a new file, octal with a leading 0." },
 	{ PB_OPT_BOOL, "tabs", offsetof(struct settings, tabs), .def = 1,
 	  .doc = "Fields apart by tabs; else by commas, texts in double quotes." },
 	{ PB_OPT_BOOL, "combined", offsetof(struct settings, combined),

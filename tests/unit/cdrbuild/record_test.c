@@ -1,8 +1,12 @@
 /* modules/cdrbuild: one record. */
 #include "../../support/test.h"
 
+#include <stdlib.h>
+#include <time.h>
+
 #include "base/text.h"
 #include "cdrbuild/record.h"
+#include "cdrbuild/timefmt.h"
 
 static void times(void)
 {
@@ -65,13 +69,16 @@ static void take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, u
 	pb_msg_free(&m);
 }
 
+static struct cdr_formats formats;
+static const struct cdr_style style = { PB_STR_INIT("RUN"), CDR_SEC, &formats };
+
 static void written(const struct cdr *r, uint64_t now_us, const char *want)
 {
 	struct pb_msg *m = pb_msg_new(PB_STR("call.cdr"));
 	struct pb_text t;
 
 	pb_text_init(&t, 10000);
-	cdr_write(r, m, PB_STR("update"), PB_STR("RUN"), CDR_SEC, now_us);
+	cdr_write(r, m, PB_STR("update"), &style, now_us);
 	for (size_t i = 0; i < pb_msg_count(m); i++)
 		pb_text_addf(&t, "%s%.*s=%.*s", i ? " " : "", PB_STR_F(pb_msg_at(m, i)->name),
 			     PB_STR_F(pb_msg_at(m, i)->value));
@@ -120,6 +127,42 @@ static void small(void)
 	cdr_fini(&r);
 }
 
+static void formatting(void)
+{
+	static const struct {
+		const char *format, *want;
+	} rows[] = {
+		{ "YYYY-MM-DD HH:mm:SS.uuu UTC", "2023-11-14 22:13:20.123 UTC" },
+		{ "YY/M/DDuUTC", "23/M/141UTC" },
+		{ "uuuuuuuUTC", "1234561UTC" },
+		{ "HH:mm", "23:13 TST" },
+		{ "", " TST" },
+	};
+	struct pb_text t;
+	struct cdr r;
+
+	setenv("TZ", "TST-1", 1);
+	tzset();
+	pb_text_init(&t, 1000);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		pb_text_reset(&t);
+		cdr_format_time(&t, pb_str_z(rows[i].format), 1700000000123456);
+		PB_SAME(pb_text_str(&t), rows[i].want);
+	}
+	pb_text_reset(&t);
+	cdr_format_duration(&t, PB_STR("HH:mm:SS uYYYY"), 100ull * 3600000000 + 61000000);
+	PB_SAME(pb_text_str(&t), "100:01:01 uYYYY");
+	pb_text_fini(&t);
+	formats = (struct cdr_formats){ PB_STR("SSUTC"), PB_STR("SSUTC"), PB_STR("SSUTC"), PB_STR("SS") };
+	CU_ASSERT_EQUAL_FATAL(cdr_init(&r, PB_STR("x"), 1), 0);
+	cdr_note(&r, CDR_STARTUP, 5000000, PB_STR_NULL);
+	cdr_note(&r, CDR_HANGUP, 7000000, PB_STR_NULL);
+	written(&r, 9000000, "time=5 chan=x cdrid=1 runid=RUN operation=update direction=unknown duration=2 billtime=0 "
+			     "ringtime=0 status=unknown call_start_time=05UTC call_hangup_time=07UTC call_duration=02");
+	formats = (struct cdr_formats){ 0 };
+	cdr_fini(&r);
+}
+
 static void findings(void)
 {
 	struct pb_arena *a = pb_arena_new(100000);
@@ -154,5 +197,6 @@ static void alloc_failures(void)
 	pb_test_each_alloc(once);
 }
 
-PB_TESTS("cdrbuild/record", { "times", times }, { "life", life }, { "small", small }, { "findings", findings },
+PB_TESTS("cdrbuild/record", { "times", times }, { "life", life }, { "small", small }, { "formatting", formatting },
+	 { "findings", findings },
 	 { "each allocation fails", alloc_failures })
