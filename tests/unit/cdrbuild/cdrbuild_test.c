@@ -1,6 +1,7 @@
 /* modules/cdrbuild in an engine of two loops, in simulated time. */
 #include "../../support/test.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -217,5 +218,71 @@ static void shutting_down(void)
 	tear_down();
 }
 
+/* ---- Threads ------------------------------------------------------------------------ */
+
+#define LEGS 3000
+
+static atomic_uint finals[LEGS + 1];
+static atomic_uint final_count;
+
+static enum pb_verdict on_final(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct pb_str chan = pb_msg_get(m, PB_STR("chan"));
+	int64_t n = 0;
+
+	(void)cx;
+	if (!pb_str_eq(pb_msg_get(m, PB_STR("operation")), PB_STR("finalize")))
+		return PB_PASS;
+	if (!pb_str_to_i64(pb_str_from(chan, 4), 10, 1, LEGS, &n)) {
+		atomic_fetch_add(&finals[n], 1);
+		atomic_fetch_add(&final_count, 1);
+	}
+	return PB_PASS;
+}
+
+static const struct pb_handler final_handlers[] = {
+	{ "call.cdr", 100, PB_HERE, on_final },
+	{ NULL },
+};
+static const struct pb_module final_watch = { .abi = PB_MODULE_ABI, .name = "watch", .handlers = final_handlers };
+static const struct pb_module *const with_final_watch[] = { &pb_module_descriptor, &final_watch, NULL };
+
+static void enqueue(unsigned loop, const char *name, unsigned leg)
+{
+	struct pb_msg *m = pb_msg_new(pb_str_z(name));
+
+	pb_msg_setf(m, PB_STR("id"), "sip/%u", leg);
+	pb_msg_setf(m, PB_STR("peerid"), "sip/%u", leg % LEGS + 1);
+	pb_bus_enqueue_to(pb_engine_bus(engine), pb_loops_at(pb_engine_loops(engine), loop % 3), m);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* Beginnings and ends come on any loop, in any order; one leg in ten is open
+ * when the engine stops. Each has one final record. */
+static void threads(void)
+{
+	struct pb_engine_args args = { .conf_dir = "/nonexistent", .calls = 3, .scripts = 1,
+				       .built_in = with_final_watch, .node_name = "test" };
+
+	CU_ASSERT_EQUAL_FATAL(pb_engine_new(&args, NULL, &engine), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_engine_start(engine), 0);
+	for (unsigned i = 1; i <= LEGS; i++) {
+		enqueue(i, "chan.startup", i);
+		enqueue(i / 3, "call.answered", i);
+		if (i % 10)
+			enqueue(i / 5, "chan.hangup", i);
+	}
+	while (atomic_load(&final_count) < LEGS - LEGS / 10)
+		pb_loop_call(pb_loops_at(pb_engine_loops(engine), 0), nothing, NULL);
+	pb_engine_stop(engine);
+	pb_engine_free(&engine);
+	for (unsigned i = 1; i <= LEGS; i++)
+		CU_ASSERT_EQUAL(atomic_load(&finals[i]), 1);
+}
+
 PB_TESTS("cdrbuild", { "a call", a_call }, { "choices", choices }, { "hangup first", hangup_first },
-	 { "shutting down", shutting_down })
+	 { "shutting down", shutting_down }, { "threads", threads })
