@@ -281,16 +281,17 @@ int mlua_task_main(struct mlua_script *s)
 {
 	struct mlua_task *t = task_new(s, MLUA_MAIN);
 	struct beginning b = { .t = t, .fn = LUA_NOREF };
-	int err = -ENOMEM;
+	int status, err;
 
 	if (!t)
-		return err;
-	if (mlua_sandbox_call(&s->box, load_main, &b) == LUA_OK && begin(&b) == 0) {
-		luaL_unref(s->box.L, LUA_REGISTRYINDEX, b.fn);
-		if (run(t, 0))
-			return 0;
-		err = t->ok ? 0 : -EINVAL;
-	}
+		return -ENOMEM;
+	status = mlua_sandbox_call(&s->box, load_main, &b);
+	err = status == LUA_OK ? begin(&b) : status == LUA_ERRMEM ? -ENOMEM : -EINVAL;
+	luaL_unref(s->box.L, LUA_REGISTRYINDEX, b.fn);
+	if (!err && run(t, 0))
+		return 0;
+	if (!err && !t->ok)
+		err = -EINVAL;
 	task_end(t);
 	return err;
 }

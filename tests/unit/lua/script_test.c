@@ -102,6 +102,19 @@ static void end(void)
 	pb_bus_free(&sc.bus);
 }
 
+static void on_measure(void *arg)
+{
+	*(size_t *)arg = sc.script->box.memory;
+}
+
+static size_t memory(void)
+{
+	size_t n = 0;
+
+	pb_loop_call(home(), on_measure, &n);
+	return n;
+}
+
 /* ---- Asking ------------------------------------------------------------------------ */
 
 struct question {
@@ -282,11 +295,11 @@ static void sleepers(void)
 	begin("bus.handle('test', function(msg) sleep(0.3) return msg.caller end)");
 	CU_ASSERT_EQUAL_FATAL(sc.err, 0);
 	one("test", "7", true, "test:7:caller=7");
-	empty = sc.script->box.memory;
+	empty = memory();
 	for (unsigned i = 0; i < N; i++)
 		ask(&q[i], i % CALLS, "test", "7");
 	settle();
-	full = sc.script->box.memory;
+	full = memory();
 	for (unsigned i = 0; i < N; i++)
 		expect(&q[i], true, "test:7:caller=7");
 	printf("%u asleep: %zu bytes of Lua memory each\n", N, (full - empty) / N);
