@@ -91,7 +91,8 @@ def page_replayed(t):
 	equal(len(PAGE), 381, "bytes of the page's packet")
 
 	challenge = sender.transact(page_packet())
-	_challenge(challenge, sender)
+	if _challenge(challenge, sender):
+		t.proves('YM-48')
 	lists([m.status for *_, m in sender.trace[1:]], [401], 'answers before the challenge')
 	_user_auth(e, sender)
 
@@ -112,7 +113,7 @@ def page_replayed(t):
 	e.process.expect(r"Late routing call to 'lateroute/234' via 'sip/sip:234@", 5)
 	e.idle()
 	t.proves('YM-20', 'YM-21', 'YM-22', 'YM-24', 'YM-25', 'YM-29', 'YM-30', 'YM-32', 'YM-33', 'YM-35', 'YM-36',
-		'YM-44', 'YM-46', 'YM-47', 'YM-48', 'YM-49', 'YM-50', 'YM-51', 'YM-52', 'YM-53', 'YM-54', 'YM-55', 'YM-56',
+		'YM-44', 'YM-46', 'YM-47', 'YM-49', 'YM-50', 'YM-51', 'YM-52', 'YM-53', 'YM-54', 'YM-55', 'YM-56',
 		'YM-57', 'YM-58', 'YM-59', 'YM-60', 'YM-61', 'YM-62', 'YM-63')
 
 
@@ -127,8 +128,10 @@ def _challenge(m, sender):
 	ok(re.search(r'nonce="[^"]+"', value), f'a nonce in {value}')
 	ok(m.get('Server'), 'there is a Server header')
 	equal(m.get('Content-Length'), '0', 'Content-Length')
-	lists(sorted(re.split(r',\s*', m.get('Allow'))),
-		sorted(['ACK', 'INVITE', 'BYE', 'CANCEL', 'REGISTER', 'REFER', 'OPTIONS', 'INFO', 'MESSAGE']), 'Allow')
+	allow = re.split(r',\s*', m.get('Allow'))
+	lists([name for name in allow if name != 'REFER'],
+		['ACK', 'INVITE', 'BYE', 'CANCEL', 'REGISTER', 'OPTIONS', 'INFO', 'MESSAGE'], 'Allow')
+	return 'REFER' in allow	# the last of the row's names: it comes with transfer
 
 
 def _user_auth(e, sender):
