@@ -66,6 +66,7 @@ def generic(t):
 	m = e.wait_sniffed('sip.publish')
 	equal([v for n, v in m.params if n == 'sip_x-one'], ['a', 'b'], 'a header that comes twice')
 	equal((m.get('sip_uri'), m.get('xsip_type')), (f'sip:100@{e.addr};x=1', 'application/json'), 'URI and type')
+	equal(m.get('request_uri'), m.get('sip_uri'), "the URI under the page's name")
 	equal(m.get('xsip_dlgtag'), answer.tag('To'), 'our tag')
 	ok(e.sniffed('sip.subscribe') and e.sniffed('sip.info'), 'messages on the bus')
 	e.idle()
