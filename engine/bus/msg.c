@@ -19,6 +19,11 @@
 #include "bus/conf.h"
 
 #define FIRST_PARAMS 24
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 static const unsigned cache_max; /* 0: let the sanitizer see every use after free */
 #else
@@ -49,7 +54,6 @@ static struct pb_msg *take(void)
 		cache = m->next;
 		cached--;
 		a = m->b.arena;
-		pb_arena_reset(a);
 	} else {
 		m = pb_alloc(sizeof(*m));
 		a = m ? pb_arena_new(PB_MSG_LIMIT_BYTES) : NULL;
@@ -85,6 +89,7 @@ void pb_msg_free(struct pb_msg **mp)
 		return;
 	*mp = NULL;
 	if (cached < cache_max) {
+		pb_arena_reset(m->b.arena); /* what was large is not kept */
 		m->next = cache;
 		cache = m;
 		cached++;
@@ -94,8 +99,6 @@ void pb_msg_free(struct pb_msg **mp)
 	pb_free(m);
 }
 
-/* A thread that ends gives its cache back. */
-void pbi_msg_cache_drop(void);
 void pbi_msg_cache_drop(void)
 {
 	while (cache) {
@@ -122,16 +125,24 @@ struct pb_msg *pb_msg_copy(const struct pb_msg *m)
 	c->b.chan = m->b.chan;
 	c->b.deadline_us = m->b.deadline_us;
 	c->b.renamed = m->b.renamed;
-	c->b.failed |= m->b.failed;
+	c->b.tracked = m->b.tracked;
+	if (pb_msg_failed(c)) { /* half a message is none */
+		pb_msg_free(&c);
+		return NULL;
+	}
+	c->b.failed = m->b.failed;
 	return c;
 }
 
 void pb_msg_swap(struct pb_msg *a, struct pb_msg *b)
 {
 	struct pbi_body t = a->b;
+	uint32_t renamed = a->b.renamed > b->b.renamed ? a->b.renamed : b->b.renamed;
 
 	a->b = b->b;
 	b->b = t;
+	if (!pb_str_eq(a->b.name, b->b.name)) /* a walk of either must see it */
+		a->b.renamed = b->b.renamed = renamed + 1;
 }
 
 struct pb_str pb_msg_name(const struct pb_msg *m)
@@ -154,7 +165,10 @@ void pb_msg_set_name(struct pb_msg *m, struct pb_str name)
 {
 	if (pb_str_eq(name, m->b.name))
 		return;
-	m->b.name = keep(m, name);
+	name = keep(m, name);
+	if (m->b.failed && !name.n)
+		return; /* the old one rather than none */
+	m->b.name = name;
 	m->b.renamed++;
 }
 
@@ -174,14 +188,8 @@ void pb_msg_again(struct pb_msg *m, struct pb_str name)
 	m->b.retval = PB_STR("");
 	m->b.time_us = wall_us();
 	m->b.deadline_us = 0;
-	if (m->b.track) {
-		for (uint32_t i = 0; i < m->b.count; i++) {
-			if (m->b.params[i].value.p == m->b.track) {
-				pb_msg_clear(m, m->b.params[i].name);
-				break;
-			}
-		}
-	}
+	if (m->b.tracked.n)
+		pb_msg_clear(m, m->b.tracked);
 }
 
 static struct pb_param *find(const struct pb_msg *m, struct pb_str name)
@@ -284,18 +292,24 @@ void pb_msg_set_int(struct pb_msg *m, struct pb_str name, int64_t value)
 
 void pb_msg_setf(struct pb_msg *m, struct pb_str name, const char *fmt, ...)
 {
-	char buf[512];
+	char buf[512], *text = buf;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(buf)) {
-		m->b.failed = true;
-		return;
+	if (n >= (int)sizeof(buf)) { /* rare: once more, with room */
+		text = pb_arena_bytes(m->b.arena, (size_t)n + 1);
+		va_start(ap, fmt);
+		if (text)
+			n = vsnprintf(text, (size_t)n + 1, fmt, ap);
+		va_end(ap);
 	}
-	pb_msg_set(m, name, pb_str(buf, (size_t)n));
+	if (n < 0 || !text)
+		m->b.failed = true;
+	else
+		pb_msg_set(m, name, pb_str(text, (size_t)n));
 }
 
 void pb_msg_clear(struct pb_msg *m, struct pb_str name)
@@ -386,6 +400,8 @@ void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, ui
 	struct pb_param *p = NULL;
 	char digits[12];
 	unsigned d = sizeof(digits);
+
+	m->b.tracked = param; /* the bus's, which outlives its messages */
 
 	/* Nearly always the last one, or the one whose text we are growing. */
 	if (m->b.count && m->b.params[m->b.count - 1].value.p == m->b.track && m->b.track)

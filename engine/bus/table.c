@@ -41,7 +41,12 @@ static bool before(const struct pb_reg *a, const struct pb_reg *b)
 	return a->seq < b->seq;
 }
 
-/* Handlers of `old` but `drop`, and `add` at its place. */
+static bool stays(const struct pb_reg *r, const struct pb_reg *drop)
+{
+	return r != drop && !atomic_load_explicit(&r->dead, memory_order_relaxed);
+}
+
+/* Handlers of `old` but `drop` and what else is dead, and `add` at its place. */
 static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct pb_reg *add, struct pb_reg *drop)
 {
 	uint32_t room = (old ? old->reg_count : 0) + 1, hooks = (old ? old->hook_count : 0) + 1;
@@ -51,7 +56,7 @@ static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct 
 	if (pb_arena_failed(t->arena))
 		return false;
 	for (uint32_t i = 0; old && i < old->hook_count; i++) {
-		if (old->hooks[i] != drop)
+		if (stays(old->hooks[i], drop))
 			t->hooks[t->hook_count++] = old->hooks[i];
 	}
 	if (add && add->is_hook)
@@ -61,7 +66,7 @@ static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct 
 	for (uint32_t i = 0; old && i < old->reg_count; i++) {
 		struct pb_reg *r = old->regs[i];
 
-		if (r == drop)
+		if (!stays(r, drop))
 			continue;
 		if (add && before(add, r)) {
 			t->regs[t->reg_count++] = add;
@@ -132,6 +137,7 @@ struct pbi_table *pbi_table_make(const struct pbi_table *old, struct pb_reg *add
 	if (!t)
 		goto fail;
 	t->arena = a;
+	t->version = old ? old->version + 1 : 0;
 	atomic_init(&t->refs, 1);
 	if (!merge_regs(t, old, add, drop) || !make_lists(t))
 		goto fail;
@@ -166,6 +172,7 @@ void pbi_reg_unref(struct pb_reg *r)
 
 	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
 		return;
+	pb_free(r->removal);
 	a = r->arena;
 	pb_arena_free(&a);
 }
