@@ -319,6 +319,7 @@ static void changes_cross(void)
 	for (unsigned i = 0; i < CALLS; i++)
 		send_name(i, "m");
 	PB_SAME(look(), "ab-ab-ab-");
+	remove_actor(&b);
 	down();
 }
 
@@ -344,7 +345,7 @@ static bool count_row(void *arg, const struct pb_handler_row *r)
 
 static void listed(void)
 {
-	struct actor a = { 'a' }, b = { 'b' }, c = { 'c' };
+	struct actor a = { 'a' }, b = { 'b' }, c = { 'c' }, none = { 'n' };
 	unsigned n = 0;
 
 	up();
@@ -353,9 +354,10 @@ static void listed(void)
 	ADD(&b, "m", 2);
 	pb_bus_handlers(bus, count_row, &n);
 	PB_SAME(look(), "ab");
-	CU_ASSERT_EQUAL(pb_bus_add(bus, &(struct pb_handler_args){ .message = PB_STR("m") }, NULL, NULL, &a.reg),
+	CU_ASSERT_EQUAL(pb_bus_add(bus, &(struct pb_handler_args){ .message = PB_STR("m") }, NULL, NULL,
+				   &none.reg),
 			-EINVAL);
-	CU_ASSERT_PTR_NULL(a.reg);
+	CU_ASSERT_PTR_NULL(none.reg);
 	CU_ASSERT_EQUAL(pb_bus_owner_of(bus, PB_STR("sip/17")), 17 % CALLS);
 	CU_ASSERT_EQUAL(pb_bus_owner_of(bus, PB_STR("a/b/4")), 1);
 	CU_ASSERT_EQUAL(pb_bus_owner_of(bus, PB_STR("sip/")), -1);
