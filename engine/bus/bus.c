@@ -253,6 +253,10 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->h.filter_name = pb_arena_str(r->arena, args->filter_name);
 	r->h.filter_value = pb_arena_str(r->arena, args->filter_value);
 	r->h.track = pb_arena_str(r->arena, args->track);
+	if (args->track.n)
+		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
+	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
+	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
 	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
 	if (err) {
 		pbi_reg_unref(r);
@@ -323,7 +327,7 @@ static bool more_counts(struct pbi_bus_loop *pl, uint32_t number)
 
 /* Without memory counting stops, nothing else. A number is used again once its
  * handler has been removed; what that one still holds is no longer counted. */
-static struct pbi_reg_count *counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r)
+struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r)
 {
 	struct pbi_reg_count *c;
 
@@ -336,13 +340,6 @@ static struct pbi_reg_count *counts_anew(struct pbi_bus_loop *pl, const struct p
 	}
 	pl->spare = (struct pbi_reg_count){ 0 };
 	return &pl->spare;
-}
-
-struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
-{
-	if (__builtin_expect(r->number < pl->reg_room && pl->regs[r->number].seq == r->seq, 1))
-		return &pl->regs[r->number];
-	return counts_anew(pl, r);
 }
 
 /* ---- The walk ------------------------------------------------------------------- */
@@ -377,21 +374,22 @@ static void walk_end(struct pb_msg *m)
 		m->w.done(m, m->w.handled, m->w.arg);
 }
 
-/* The name has changed: go on among its handlers, behind the last position. */
+/* The name has changed: go on among its handlers, behind the position of the
+ * one that has just run. */
 static void walk_relist(struct pb_msg *m)
 {
 	struct pbi_walk *w = &m->w;
+	const struct pbi_entry *last = w->pos ? &w->list->entries[w->pos - 1] : NULL;
 	uint32_t lo = 0, hi;
 
 	w->list = pbi_table_find(w->table->table, m->b.name);
 	w->renamed = m->b.renamed;
-	hi = w->list->count;
+	hi = last ? w->list->count : 0;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		const struct pbi_entry *e = &w->list->entries[mid];
 
-		if (e->priority < w->last_priority ||
-		    (e->priority == w->last_priority && e->seq <= w->last_seq))
+		if (e->priority < last->priority || (e->priority == last->priority && e->seq <= last->seq))
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -452,23 +450,16 @@ static enum where choose_place(const struct pb_reg *r, const struct pb_msg *m, u
 	return RUN_HERE;
 }
 
-/* True: the cap is reached and the policy has been carried out. */
-static bool full(struct pb_msg *m, const struct pb_reg *r, bool *stop)
+/* The cap is reached. True: the walk ends here. */
+static bool full(struct pb_msg *m, const struct pb_reg *r)
 {
-	struct pbi_bus_loop *pl = m->w.on;
-	uint32_t max = r->h.parked_max ? r->h.parked_max : pl->bus->args.parked_max;
-
-	if (__builtin_expect(pbi_reg_counts(pl, r)->parked < max, 1))
-		return false;
-	PBI_COUNT(pl, full, 1);
-	if (r->h.refuse_when_full) {
+	PBI_COUNT(m->w.on, full, 1);
+	if (r->h.refuse_when_full)
 		pb_msg_set(m, PB_STR("error"), PB_STR("congestion"));
-		*stop = true;
-	}
-	return true;
+	return r->h.refuse_when_full;
 }
 
-static enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
+static inline enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 	struct pb_msg *outer = pl->running;
@@ -484,7 +475,7 @@ static enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
 }
 
 /* After a handler that ran here: is the message parked now? */
-static bool settle(struct pb_msg *m, enum pb_verdict *v)
+static inline bool settle(struct pb_msg *m, enum pb_verdict *v)
 {
 	struct pbi_slot *s = m->w.slot;
 
@@ -521,16 +512,20 @@ bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
 /* Call one handler. True: the walk has left (parked, or away). */
 static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 {
+	struct pbi_bus_loop *pl = m->w.on;
+	struct pbi_reg_count *c = pbi_reg_counts(pl, r);
 	unsigned index = 0;
 	enum pb_verdict v;
-	enum where where = choose_place(r, m, &index);
+	enum where where = r->plain ? RUN_HERE : choose_place(r, m, &index);
 
-	if (full(m, r, stop))
+	if (__builtin_expect(c->parked >= r->parked_max, 0)) {
+		*stop = full(m, r);
 		return false;
-	if (r->h.track.n && m->w.on->bus->track.n)
-		pbi_msg_track(m, m->w.on->bus->track, r->h.track, r->h.priority);
+	}
+	c->calls++;
+	if (r->track.n && pl->bus->track.n)
+		pbi_msg_track(m, pl->bus->track, r->track);
 	m->w.reg = r;
-	pbi_reg_counts(m->w.on, r)->calls++;
 	if (where != RUN_HERE) {
 		bool sent = where == RUN_AWAY ? pbi_visit_start(m, r, index) : pbi_gather_start(m, r);
 
@@ -541,7 +536,7 @@ static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 	if (pbi_call(m, r, &v))
 		return true;
 	if (v == PB_HANDLED) {
-		pbi_reg_counts(m->w.on, r)->handled++;
+		pbi_reg_counts(pl, r)->handled++;
 		m->w.handled = true;
 		*stop = !m->b.broadcast;
 	}
@@ -555,18 +550,16 @@ void pbi_walk(struct pb_msg *m)
 
 	w->state = PBI_WALKING;
 	while (!stop && !w->cancelled) {
-		const struct pbi_entry *e;
+		struct pb_reg *r;
 
 		if (w->renamed != m->b.renamed)
 			walk_relist(m);
 		if (w->pos >= w->list->count)
 			break;
-		e = &w->list->entries[w->pos++];
-		w->last_priority = e->priority;
-		w->last_seq = e->seq;
-		if (atomic_load_explicit(&e->reg->dead, memory_order_relaxed) || !filter_passes(e->reg, m))
+		r = w->list->entries[w->pos++].reg;
+		if (atomic_load_explicit(&r->dead, memory_order_relaxed) || (!r->plain && !filter_passes(r, m)))
 			continue;
-		if (step(m, e->reg, &stop))
+		if (step(m, r, &stop))
 			return;
 	}
 	walk_end(m);
@@ -585,8 +578,6 @@ static void start_walk(struct pbi_bus_loop *pl, struct pb_msg *m)
 	w->list = pbi_table_find(w->table->table, m->b.name);
 	w->renamed = m->b.renamed;
 	w->pos = 0;
-	w->last_priority = 0;
-	w->last_seq = 0;
 	if (!m->b.deadline_us)
 		m->b.deadline_us = now + (uint64_t)pl->bus->args.message_ms * 1000;
 	if (pl->running && pl->running->b.deadline_us < m->b.deadline_us)

@@ -25,6 +25,9 @@ struct pb_reg {
 	bool is_hook;
 	uint64_t seq; /* order of registration: ties at equal priority */
 	uint32_t number; /* index of its counters on each loop; used again after removal */
+	uint32_t parked_max; /* the row's or the bus's */
+	struct pb_str track; /* "name:priority"; absent: untracked */
+	bool plain; /* runs here, no filter: the usual one */
 	struct pbi_change *removal; /* made beforehand: removing cannot fail */
 	struct pb_handler_args h;
 	struct pb_hook_args hook;
@@ -143,7 +146,14 @@ static inline struct pbi_bus_loop *pbi_on(struct pb_bus *b, const struct pb_loop
 	return &b->on[pb_loop_index(l)];
 }
 
-struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r);
+struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r);
+
+static inline struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
+{
+	if (__builtin_expect(r->number < pl->reg_room && pl->regs[r->number].seq == r->seq, 1))
+		return &pl->regs[r->number];
+	return pbi_reg_counts_anew(pl, r);
+}
 
 /* ---- Walking ---------------------------------------------------------------------- */
 

@@ -31,8 +31,10 @@ static const unsigned cache_max = 64;
 #endif
 #define TRACK_BYTES 160
 
-static _Thread_local struct pb_msg *cache;
-static _Thread_local unsigned cached;
+/* Never in a library that is loaded later: no call to find them. */
+#define QUICK_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+static QUICK_TLS struct pb_msg *cache;
+static QUICK_TLS unsigned cached;
 
 static uint64_t wall_us(void)
 {
@@ -227,6 +229,30 @@ int64_t pb_msg_get_int(const struct pb_msg *m, struct pb_str name, int64_t def, 
 	return pb_str_to_i64(pb_msg_get(m, name), 0, lo, hi, &v) == -EINVAL ? def : v;
 }
 
+/* memcpy for what is nearly always short: two overlapping words. */
+static inline void put(char *to, const char *from, size_t n)
+{
+	uint64_t a, b;
+	uint32_t c, d;
+
+	if (n > 16) {
+		memcpy(to, from, n);
+	} else if (n >= 8) {
+		memcpy(&a, from, 8);
+		memcpy(&b, from + n - 8, 8);
+		memcpy(to, &a, 8);
+		memcpy(to + n - 8, &b, 8);
+	} else if (n >= 4) {
+		memcpy(&c, from, 4);
+		memcpy(&d, from + n - 4, 4);
+		memcpy(to, &c, 4);
+		memcpy(to + n - 4, &d, 4);
+	} else {
+		while (n--)
+			*to++ = *from++;
+	}
+}
+
 static bool more_room(struct pb_msg *m)
 {
 	uint32_t room = m->b.room * 2;
@@ -256,12 +282,11 @@ void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value)
 	}
 	p = &m->b.params[m->b.count++];
 	p->name = pb_str(c, name.n);
-	memcpy(c, name.p, name.n);
+	put(c, name.p, name.n);
 	c += name.n;
 	*c++ = '\0';
 	p->value = pb_str(c, value.n);
-	if (value.n)
-		memcpy(c, value.p, value.n);
+	put(c, value.p, value.n);
 	c[value.n] = '\0';
 }
 
@@ -395,40 +420,34 @@ static bool track_reserve(struct pb_msg *m, struct pb_param *p, uint32_t n)
 	return true;
 }
 
-void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority)
+/* The tracking parameter: nearly always the last one, whose text we grow. */
+static struct pb_param *track_param(struct pb_msg *m, struct pb_str param)
 {
-	struct pb_param *p = NULL;
-	char digits[12];
-	unsigned d = sizeof(digits);
+	struct pb_param *p = &m->b.params[m->b.count - 1];
+	uint32_t before = m->b.count;
 
+	if (before && m->b.track && p->value.p == m->b.track)
+		return p;
 	m->b.tracked = param; /* the bus's, which outlives its messages */
+	p = find(m, param);
+	if (p)
+		return p;
+	pb_msg_add(m, param, PB_STR(""));
+	return m->b.count > before ? &m->b.params[before] : NULL;
+}
 
-	/* Nearly always the last one, or the one whose text we are growing. */
-	if (m->b.count && m->b.params[m->b.count - 1].value.p == m->b.track && m->b.track)
-		p = &m->b.params[m->b.count - 1];
-	if (!p)
-		p = find(m, param);
-	if (!p) {
-		pb_msg_add(m, param, PB_STR(""));
-		p = find(m, param);
-		if (!p)
-			return;
-	}
-	do {
-		digits[--d] = (char)('0' + priority % 10);
-		priority /= 10;
-	} while (priority);
-	if (!track_reserve(m, p, (uint32_t)name.n + 14))
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text)
+{
+	struct pb_param *p = track_param(m, param);
+	char *c;
+
+	if (!p || !track_reserve(m, p, (uint32_t)text.n + 2))
 		return;
-	char *c = m->b.track + m->b.track_n;
-
+	c = m->b.track + m->b.track_n;
 	if (m->b.track_n)
 		*c++ = ',';
-	memcpy(c, name.p, name.n);
-	c += name.n;
-	*c++ = ':';
-	memcpy(c, digits + d, sizeof(digits) - d);
-	c += sizeof(digits) - d;
+	put(c, text.p, text.n);
+	c += text.n;
 	*c = '\0';
 	m->b.track_n = (uint32_t)(c - m->b.track);
 	p->value = pb_str(m->b.track, m->b.track_n);

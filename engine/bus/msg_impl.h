@@ -43,8 +43,6 @@ struct pbi_walk {
 	const struct pbi_list *list;
 	uint32_t pos;
 	uint32_t renamed; /* body.renamed when `list` was looked up */
-	uint32_t last_priority;
-	uint64_t last_seq;
 	struct pb_reg *reg; /* whose handler has it */
 	struct pbi_slot *slot; /* where it is parked, or about to be */
 	struct pbi_visit *visit; /* this is a copy on another loop */
@@ -67,7 +65,7 @@ struct pb_msg {
 void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by);
 /** A thread that ends gives back the messages it keeps for reuse. */
 void pbi_msg_cache_drop(void);
-/** Append "name:priority" to parameter `param`. */
-void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority);
+/** Append `text` ("name:priority") to parameter `param`. */
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text);
 
 #endif

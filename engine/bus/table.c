@@ -16,11 +16,17 @@
  * is enough, and this is on the path of every dispatch. */
 static uint32_t name_hash(struct pb_str s)
 {
-	uint32_t h = (uint32_t)s.n * 0x9e3779b1u;
+	uint64_t h = s.n, word;
 
+	for (; s.n >= sizeof(word); s.p += sizeof(word), s.n -= sizeof(word)) {
+		memcpy(&word, s.p, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	}
+	word = 0;
 	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x01000193u;
-	return h ^ h >> 15;
+		word = word << 8 | (unsigned char)s.p[i];
+	h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(h >> 32);
 }
 
 const struct pbi_list *pbi_table_find(const struct pbi_table *t, struct pb_str name)
