@@ -106,16 +106,15 @@ void sip_client_free(struct sip_client *c)
 	pb_free(c);
 }
 
-int sip_client_send(struct sip_stack *s, struct pb_str type, struct pb_str body, sip_client_fn fn,
-		    void *arg, struct sip_txn_id *out)
+int sip_client_prepare(struct sip_stack *s, struct pb_str type, struct pb_str body,
+		       sip_client_fn fn, void *arg, struct sip_txn_id *out)
 {
 	struct sip_draft *d = &s->draft;
 	struct sip_client *c;
 	struct pb_str bytes;
 	int err = draft_end(s, type, body, &bytes);
 
-	if (out)
-		*out = (struct sip_txn_id){ 0 };
+	*out = (struct sip_txn_id){ 0 };
 	if (err)
 		return err;
 	err = client_new(s, d->method == SIP_INVITE ? SIP_ICT : SIP_NICT, &d->path, d->branch,
@@ -124,10 +123,29 @@ int sip_client_send(struct sip_stack *s, struct pb_str type, struct pb_str body,
 		return err;
 	c->fn = fn;
 	c->arg = arg;
-	if (out)
-		*out = c->t.id;
-	sip_txn_run(&c->t, SIP_EV_REQUEST, NULL);
+	*out = c->t.id;
 	return 0;
+}
+
+void sip_client_start(struct sip_stack *s, struct sip_txn_id id)
+{
+	struct sip_client *c = client_of(s, id);
+
+	if (c && c->t.state == SIP_ST_INIT)
+		sip_txn_run(&c->t, SIP_EV_REQUEST, NULL);
+}
+
+int sip_client_send(struct sip_stack *s, struct pb_str type, struct pb_str body, sip_client_fn fn,
+		    void *arg, struct sip_txn_id *out)
+{
+	struct sip_txn_id id;
+	int err = sip_client_prepare(s, type, body, fn, arg, &id);
+
+	if (out)
+		*out = id;
+	if (!err)
+		sip_client_start(s, id);
+	return err;
 }
 
 int sip_client_send_ack(struct sip_stack *s, struct pb_str type, struct pb_str body,

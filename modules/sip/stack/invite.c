@@ -56,26 +56,50 @@ int sip_dialog_begin(struct sip_dialog *d, struct pb_str method, struct sip_buil
 
 static void on_invite(void *arg, enum sip_outcome what, const struct sip_arrival *in);
 
-int sip_dialog_send(struct sip_dialog *d, struct pb_str type, struct pb_str body, sip_client_fn fn,
-		    void *arg, struct sip_txn_id *out)
+static int send_invite(struct sip_dialog *d, struct pb_str type, struct pb_str body,
+		       sip_client_fn fn, void *arg, struct sip_txn_id *out)
 {
-	struct sip_txn_id id;
-	int err;
-
-	if (d->request != SIP_INVITE)
-		return sip_client_send(d->ua->stack, type, body, fn, arg, out);
 	/* An older INVITE may still be told of repeated 2xx: that is the ACK kept. */
-	err = sip_client_send(d->ua->stack, type, body, on_invite, d, &id);
+	int err = sip_client_send(d->ua->stack, type, body, on_invite, d, out);
+
 	if (err)
 		return err;
-	d->invite_out = id;
+	d->invite_out = *out;
 	d->invite_out_cseq = d->core.local_cseq;
 	d->invite_pending = true;
 	d->fn = fn;
 	d->fn_arg = arg;
-	if (out)
-		*out = id;
 	return 0;
+}
+
+/** Section 15: the callee waits for the ACK before it says goodbye. */
+static int send_bye(struct sip_dialog *d, struct pb_str type, struct pb_str body, sip_client_fn fn,
+		    void *arg, struct sip_txn_id *out)
+{
+	int err = sip_client_prepare(d->ua->stack, type, body, fn, arg, out);
+
+	if (err)
+		return err;
+	d->core.state = SIP_DIALOG_ENDED;
+	d->bye = *out;
+	d->bye_waits = d->awaiting_ack;
+	if (!d->bye_waits)
+		sip_client_start(d->ua->stack, d->bye);
+	return 0;
+}
+
+int sip_dialog_send(struct sip_dialog *d, struct pb_str type, struct pb_str body, sip_client_fn fn,
+		    void *arg, struct sip_txn_id *out)
+{
+	struct sip_txn_id id;
+
+	if (!out)
+		out = &id;
+	if (d->request == SIP_INVITE)
+		return send_invite(d, type, body, fn, arg, out);
+	if (d->request == SIP_BYE)
+		return send_bye(d, type, body, fn, arg, out);
+	return sip_client_send(d->ua->stack, type, body, fn, arg, out);
 }
 
 int sip_dialog_cancel(struct sip_dialog *d)
@@ -88,19 +112,9 @@ int sip_dialog_cancel(struct sip_dialog *d)
 int sip_dialog_bye(struct sip_dialog *d)
 {
 	struct sip_build *b;
-	int err;
+	int err = sip_dialog_begin(d, PB_STR("BYE"), &b);
 
-	/* Section 15: the callee waits for the ACK before it says goodbye. */
-	if (d->awaiting_ack) {
-		d->bye_wanted = true;
-		return 0;
-	}
-	err = sip_dialog_begin(d, PB_STR("BYE"), &b);
-	if (!err)
-		err = sip_dialog_send(d, PB_STR_NULL, PB_STR_NULL, NULL, NULL, NULL);
-	if (!err)
-		d->core.state = SIP_DIALOG_ENDED;
-	return err;
+	return err ? err : sip_dialog_send(d, PB_STR_NULL, PB_STR_NULL, NULL, NULL, NULL);
 }
 
 int sip_dialog_redirect(struct sip_dialog *d, struct pb_str target, const struct sip_path *path)

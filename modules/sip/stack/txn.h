@@ -179,6 +179,11 @@ int sip_client_begin(struct sip_stack *s, const struct sip_path *path, struct pb
  */
 int sip_client_send(struct sip_stack *s, struct pb_str type, struct pb_str body, sip_client_fn fn,
 		    void *arg, struct sip_txn_id *out);
+/** As sip_client_send, but nothing goes out before sip_client_start. */
+int sip_client_prepare(struct sip_stack *s, struct pb_str type, struct pb_str body,
+		       sip_client_fn fn, void *arg, struct sip_txn_id *out);
+/** Send what was prepared; nothing when it was before, or is gone. */
+void sip_client_start(struct sip_stack *s, struct sip_txn_id id);
 /**
  * End and send an ACK to a 2xx, which has no transaction. `bytes`, when not
  * NULL, views what was sent until the next message is built.

@@ -89,13 +89,18 @@ static void ack_stop(struct sip_dialog *d)
 	pb_timer_stop(&d->ack_timer);
 }
 
-/** A BYE that had to wait may go now, and an orphan with it. */
+/** A BYE that had to wait may go now. */
+static void bye_now(struct sip_dialog *d)
+{
+	if (d->bye_waits)
+		sip_client_start(d->ua->stack, d->bye);
+	d->bye_waits = false;
+}
+
+/** ... and an orphan with it. */
 static void ack_settled(struct sip_dialog *d)
 {
-	if (d->bye_wanted) {
-		d->bye_wanted = false;
-		sip_dialog_bye(d);
-	}
+	bye_now(d);
 	sip_dialog_reap(d);
 }
 
@@ -115,7 +120,7 @@ static void on_ack_timer(void *arg)
 	}
 	ack_stop(d);
 	sip_transport_counters(sip_ua_transport(ua))[SIP_N_DIALOG_NO_ACK]++;
-	if (!d->orphan && !d->bye_wanted && d->ops->no_ack)
+	if (!d->orphan && !d->bye_waits && d->ops->no_ack)
 		d->ops->no_ack(d->arg, d);
 	else
 		ack_settled(d);
@@ -189,8 +194,8 @@ static void on_bye(struct sip_dialog *d, struct sip_txn_id id, const struct sip_
 	bool orphan = d->orphan;
 
 	d->core.state = SIP_DIALOG_ENDED;
-	d->bye_wanted = false;
 	ack_stop(d);
+	bye_now(d); /* they cross */
 	if (orphan) {
 		sip_server_answer(ua->stack, id, 200, PB_STR_NULL);
 		sip_dialog_reap(d);
@@ -251,7 +256,7 @@ static void on_ack(void *arg, const struct sip_arrival *in)
 	if (!d || !d->awaiting_ack || in->core->cseq.number != d->invite_in_cseq)
 		return;
 	ack_stop(d);
-	if (d->orphan || d->bye_wanted)
+	if (d->orphan || d->bye_waits)
 		ack_settled(d);
 	else if (d->ops->ack)
 		d->ops->ack(d->arg, d, in);
@@ -460,7 +465,7 @@ void sip_dialog_destroy(struct sip_dialog *d)
 
 void sip_dialog_reap(struct sip_dialog *d)
 {
-	if (d->orphan && !d->invite_pending && !d->bye_wanted && !sip_dialog_lingers(d))
+	if (d->orphan && !d->invite_pending && !d->bye_waits && !sip_dialog_lingers(d))
 		sip_dialog_destroy(d);
 }
 
@@ -473,7 +478,7 @@ void sip_dialog_free(struct sip_dialog **d)
 		return;
 	it->orphan = true;
 	it->fn = NULL;
-	if (!it->bye_wanted)
+	if (!it->bye_waits)
 		ack_stop(it);
 	if (it->invite_pending)
 		sip_dialog_cancel(it);

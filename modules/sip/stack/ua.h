@@ -141,6 +141,9 @@ int sip_dialog_begin(struct sip_dialog *d, struct pb_str method, struct sip_buil
  * As sip_client_send. Outcomes of an INVITE: provisional responses of each
  * fork; FINAL once. A 2xx is to be acknowledged with sip_dialog_ack_* at once.
  * A CSeq number is used up also when it fails.
+ *
+ * BYE ends the dialog; while the ACK to our 2xx is awaited it waits too (section
+ * 15), also when the dialog is freed.
  */
 int sip_dialog_send(struct sip_dialog *d, struct pb_str type, struct pb_str body, sip_client_fn fn,
 		    void *arg, struct sip_txn_id *out);
@@ -157,11 +160,7 @@ int sip_dialog_ack_send(struct sip_dialog *d, struct pb_str type, struct pb_str 
 int sip_dialog_ack(struct sip_dialog *d);
 /** Cancel the INVITE under way; as sip_client_cancel, -ESTALE when there is none. */
 int sip_dialog_cancel(struct sip_dialog *d);
-/**
- * BYE without anything; outcomes are of no interest. The dialog is ended. While
- * the ACK to our 2xx is awaited the BYE waits too (section 15), also when the
- * dialog is freed.
- */
+/** BYE without anything; outcomes are of no interest. */
 int sip_dialog_bye(struct sip_dialog *d);
 
 /* ---- Answers in a dialog --------------------------------------------------------- */

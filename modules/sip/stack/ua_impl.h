@@ -22,8 +22,9 @@ struct sip_dialog {
 	void *arg;
 	struct sip_path path;
 	bool symmetric;
-	bool orphan;     /* its owner has freed it */
-	bool bye_wanted; /* as soon as the ACK to our 2xx is settled */
+	bool orphan;    /* its owner has freed it */
+	bool bye_waits; /* `bye` is prepared, and goes when the ACK to our 2xx is settled */
+	struct sip_txn_id bye;
 
 	/* An INVITE of the peer, the last one. */
 	struct sip_txn_id invite_in;
