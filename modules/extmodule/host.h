@@ -33,7 +33,7 @@ struct ext_listen {
 struct ext_settings {
 	struct pb_str scripts_dir;
 	int64_t priority, timeout_ms, maxqueue, die_wait_ms;
-	bool timebomb, settime, trackparam, use_filter, halt_cleanup;
+	bool timebomb, settime, trackparam, use_filter;
 	struct ext_program *scripts, *execute;
 	size_t script_count, execute_count;
 	struct ext_listen *listeners;
