@@ -23,7 +23,7 @@ struct ext_program {
 
 /** A [listener NAME]. */
 struct ext_listen {
-	struct pb_str name, path, addr, role_word;
+	struct pb_str name, path, addr, type_word, role_word;
 	struct pb_pos at;
 	int type; /* index into "tcp", "unix" */
 	enum ext_role role;
