@@ -23,8 +23,6 @@ struct shared {
 #define AT(field) offsetof(struct ext_settings, field)
 #define LISTEN_AT(field) offsetof(struct ext_listen, field)
 
-static const char *const types[] = { "tcp", "unix", NULL };
-
 static const struct pb_opt options[] = {
 	{ PB_OPT_STR, "scripts_dir", AT(scripts_dir), .defs = "${sharedpath}/scripts", .flags = PB_OPT_ONCE,
 	  .doc = "Where scripts and programs named without a path are; run parameters are filled in." },
@@ -40,8 +38,7 @@ static const struct pb_opt options[] = {
 	  .doc = "Name extmodule in the 'handlers' parameter; a script may choose another name." },
 	{ PB_OPT_BOOL, "execute_use_filter", AT(use_filter), .def = true, .flags = PB_OPT_ONCE,
 	  .doc = "Handle call.execute only for callto=external/..., by a filter." },
-	{ PB_OPT_BOOL, "halt_cleanup", AT(halt_cleanup), .def = true,
-	  .doc = "Stop the scripts when the engine stops." },
+	{ PB_OPT_BOOL, "halt_cleanup", .flags = PB_OPT_ACCEPTED, .doc = "Scripts always stop with the engine." },
 	{ PB_OPT_INT, "recv_die_waitpid", AT(die_wait_ms), .def = 60, .lo = 0, .hi = 200, .unit = "ms",
 	  .doc = "How long a script has to end by itself, once its input is closed, before SIGTERM." },
 	{ PB_OPT_INT, "halt_priority", .flags = PB_OPT_ACCEPTED, .doc = "Modules are stopped by the engine." },
@@ -52,8 +49,8 @@ static const struct pb_opt options[] = {
 	  .doc = "FILE=ARG: a script to start, with one argument; a file may repeat." },
 	{ PB_OPT_OTHER, "", .section = "execute", .flags = PB_OPT_PREFIX,
 	  .doc = "FILE=ARG: a program to start that does not speak the protocol." },
-	{ PB_OPT_WORD, "type", LISTEN_AT(type), .words = types, .section = "listener *",
-	  .doc = "What scripts connect to." },
+	{ PB_OPT_STR, "type", LISTEN_AT(type_word), .section = "listener *",
+	  .doc = "What scripts connect to: tcp or unix." },
 	{ PB_OPT_ADDR, "addr", LISTEN_AT(addr), .defs = "127.0.0.1", .section = "listener *",
 	  .doc = "Address to listen on, type tcp." },
 	{ PB_OPT_INT, "port", LISTEN_AT(port), .lo = 0, .hi = 65535, .section = "listener *",
@@ -84,30 +81,37 @@ static int read_programs(const struct pb_conf *c, struct pb_str section, struct 
 	return 0;
 }
 
+/* The index of `word` in `words`, or -1. */
+static int index_of(struct pb_str word, const char *const *words)
+{
+	for (int i = 0; words[i]; i++) {
+		if (pb_str_eq(word, pb_str_z(words[i])))
+			return i;
+	}
+	return -1;
+}
+
 /* What is wrong with a listener that rows cannot see; false: it is left out. */
 static bool check_listener(struct ext_listen *l, struct pb_findings *f)
 {
-	static const struct pb_str roles[] = { PB_STR_INIT(""), PB_STR_INIT("global"),
-					       PB_STR_INIT("channel") };
+	static const char *const types[] = { "tcp", "unix", NULL }, *const roles[] = { "", "global", "channel", NULL };
+	int role = index_of(l->role_word, roles);
 
-	for (int i = 0; i < 3; i++) {
-		if (pb_str_eq(l->role_word, roles[i]))
-			l->role = (enum ext_role)i;
-		else
-			continue;
-		if (l->type == 0 && !l->port)
-			pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-101", "[%.*s] has no port",
-					PB_STR_F(l->name));
-		else if (l->type == 1 && !l->path.n)
-			pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-102", "[%.*s] has no path",
-					PB_STR_F(l->name));
-		else
-			return true;
-		return false;
-	}
-	pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-103", "[%.*s] role '%.*s' is neither global nor channel",
-			PB_STR_F(l->name), PB_STR_F(l->role_word));
-	return false;
+	l->type = index_of(l->type_word, types);
+	if (l->type < 0)
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-104", "[%.*s] type '%.*s' is neither tcp nor unix",
+				PB_STR_F(l->name), PB_STR_F(l->type_word));
+	else if (role < 0)
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-103",
+				"[%.*s] role '%.*s' is neither global nor channel", PB_STR_F(l->name),
+				PB_STR_F(l->role_word));
+	else if (l->type == 0 && !l->port)
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-101", "[%.*s] has no port", PB_STR_F(l->name));
+	else if (l->type == 1 && !l->path.n)
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-102", "[%.*s] has no path", PB_STR_F(l->name));
+	else
+		l->role = (enum ext_role)role;
+	return l->type >= 0 && role >= 0 && (l->type == 0 ? l->port != 0 : l->path.n != 0);
 }
 
 static int read_listeners(const struct pb_conf *c, struct ext_settings *set, struct pb_arena *a,

@@ -23,7 +23,7 @@ struct ext_program {
 
 /** A [listener NAME]. */
 struct ext_listen {
-	struct pb_str name, path, addr, role_word;
+	struct pb_str name, path, addr, type_word, role_word;
 	struct pb_pos at;
 	int type; /* index into "tcp", "unix" */
 	enum ext_role role;
@@ -33,7 +33,7 @@ struct ext_listen {
 struct ext_settings {
 	struct pb_str scripts_dir;
 	int64_t priority, timeout_ms, maxqueue, die_wait_ms;
-	bool timebomb, settime, trackparam, use_filter, halt_cleanup;
+	bool timebomb, settime, trackparam, use_filter;
 	struct ext_program *scripts, *execute;
 	size_t script_count, execute_count;
 	struct ext_listen *listeners;

@@ -17,6 +17,9 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
+/* Coroutines of one script; further messages that are only watched pass unseen. */
+#define TASKS_MAX 20000
+
 /* ---- Making and ending -------------------------------------------------------------- */
 
 static struct mlua_task *task_new(struct mlua_script *s, enum mlua_task_kind kind)
@@ -250,7 +253,7 @@ enum pb_verdict mlua_task_handle(struct mlua_reg *r, struct pb_msg *m)
 
 void mlua_task_watch(struct mlua_reg *r, struct pb_msg **m, bool handled)
 {
-	struct mlua_task *t = task_new(r->script, MLUA_WATCHER);
+	struct mlua_task *t = r->script->task_count < TASKS_MAX ? task_new(r->script, MLUA_WATCHER) : NULL;
 	struct beginning b = { t, r->fn, *m, .read_only = true, .told = true, .handled = handled };
 
 	if (!t)

@@ -558,6 +558,28 @@ static void processes(void)
 	unlink(script_file);
 }
 
+/* A process that ends is started again when it asked for that. */
+static void restarts(void)
+{
+	char line[200];
+
+	begin();
+	write_script("#!/bin/sh\n"
+		     "echo '%%>setlocal:restart:true'\n"
+		     "IFS=: read -r word name value ok\n"
+		     "echo \"%%>message::0:ready::ok=$value\"\n");
+	peer_connect(&one);
+	say(&one, "%%>connect:global\n%%>watch:ready\n");
+	expect(&one, "%%<watch:ready:true");
+	snprintf(line, sizeof(line), "start %s", script_file);
+	pb_loop_call(pb_loops_at(sc.loops, 0), order, line);
+	expect(&one, "%%<message::false:ready::ok=true");
+	expect(&one, "%%<message::false:ready::ok=true");
+	close(one.fd);
+	end();
+	unlink(script_file);
+}
+
 static void executes(void)
 {
 	static const char *const verdicts[] = { "true", "false" };
@@ -603,5 +625,5 @@ PB_TESTS("extmodule/script", { "answers change the message", answers },
 	 { "each line gets its reply", replies }, { "thousands wait, answered backwards", many },
 	 { "timeout, maxqueue, timebomb", limits }, { "a death is nobody else's", death },
 	 { "watches and own messages", watching }, { "who does not read is cut off", deaf },
-	 { "a process", processes }, { "call.execute without a channel", executes },
+	 { "a process", processes }, { "restart", restarts }, { "call.execute without a channel", executes },
 	 { "where call.execute points", targets })
