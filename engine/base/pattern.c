@@ -7,9 +7,10 @@
  *     ^literal   ^literal$        a prefix, an exact text
  *     ^literal.*   ^literal\(.*\)  the same, the tail captured or not
  *
- * Of every other anchored pattern the literal beginning is kept: a text that
- * does not start with it is turned down before regexec, whose first steps alone
- * cost more than comparing many prefixes. regexec of glibc takes a lock inside
+ * Of every other anchored pattern the literal beginning is kept, and of all of
+ * them the longest literal that each match contains: a text without it is
+ * turned down before regexec, whose first steps alone cost more than comparing
+ * many prefixes. regexec of glibc takes a lock inside
  * the pattern, so the forms above are also those that loops share freely.
  *
  * Everything a pattern holds lies in the caller's arena, except the C library's
@@ -23,11 +24,11 @@
 #include "base/alloc.h"
 
 enum kind {
-	NEVER,	/* the empty pattern */
-	ANY,	/* matches every text, whole */
+	NEVER,  /* the empty pattern */
+	ANY,    /* matches every text, whole */
 	PREFIX, /* begins with; the match is the prefix */
-	EXACT,	/* equals */
-	TAIL,	/* begins with; the match is the whole text, the tail is group 1 when `group` */
+	EXACT,  /* equals */
+	TAIL,   /* begins with; the match is the whole text, the tail is group 1 when `group` */
 	REGEX,
 };
 
@@ -36,7 +37,8 @@ struct pb_pattern {
 	bool nocase;
 	bool group;
 	struct pb_str prefix;
-	regex_t re; /* REGEX only */
+	struct pb_str inner; /* REGEX: somewhere in every match; may be empty */
+	regex_t re;          /* REGEX only */
 };
 
 /* ---- Simple forms -------------------------------------------------------- */
@@ -126,6 +128,77 @@ static void simplify(struct pb_pattern *p, struct pb_str text, unsigned flags, s
 	p->kind = is_repeat(text, flags) ? REGEX : tail_kind(text, flags, &p->group);
 }
 
+/* ---- What every match contains ------------------------------------------------ */
+
+/* Behind the bracket expression at the head of `s` ("[^]a-z[:digit:]]"). */
+static struct pb_str skip_bracket(struct pb_str s)
+{
+	size_t i = 1;
+
+	i += i < s.n && s.p[i] == '^';
+	i += i < s.n && s.p[i] == ']';
+	for (; i < s.n && s.p[i] != ']'; i++) {
+		char end[2] = { i + 1 < s.n ? s.p[i + 1] : 0, ']' };
+
+		if (s.p[i] == '[' && end[0] && strchr(":.=", end[0])) {
+			ptrdiff_t at = pb_str_find(pb_str_from(s, i + 2), pb_str(end, 2));
+
+			i += at < 0 ? 0 : (size_t)at + 3;
+		}
+	}
+	return pb_str_from(s, i + 1);
+}
+
+/* Behind "{2,3}" or "\\{2,3\\}", whose digits are no literals. */
+static struct pb_str skip_interval(struct pb_str s)
+{
+	ptrdiff_t at = pb_str_chr(s, '}');
+
+	return pb_str_from(s, at < 0 ? s.n : (size_t)at + 1);
+}
+
+/* One thing that is no literal; `*depth` counts the groups that are open. */
+static struct pb_str skip_atom(struct pb_str s, unsigned flags, unsigned *depth)
+{
+	bool extended = flags & PB_PATTERN_EXTENDED;
+	bool escaped = s.p[0] == '\\' && s.n > 1;
+	char c = s.p[escaped];
+	bool active = extended != escaped; /* "(" or "\\(": the one with a meaning */
+
+	if (s.p[0] == '[')
+		return skip_bracket(s);
+	if (active && c == '{')
+		return skip_interval(s);
+	*depth += active && c == '(';
+	*depth -= active && c == ')' && *depth;
+	return pb_str_from(s, 1 + (size_t)escaped);
+}
+
+/* The longest run of literals outside of groups. */
+static struct pb_str inner_literal(struct pb_str text, unsigned flags, struct pb_arena *a)
+{
+	char *run = pb_arena_bytes(a, text.n + 1), *best = pb_arena_bytes(a, text.n + 1), c;
+	size_t n = 0, best_n = 0;
+	unsigned depth = 0;
+
+	if (!run || !best || flags & PB_PATTERN_NOCASE || has_alternatives(text, flags))
+		return PB_STR("");
+	while (text.n) {
+		c = depth ? 0 : take_literal(&text, flags);
+		if (c)
+			run[n++] = c;
+		if (c && n > best_n) {
+			memcpy(best, run, n);
+			best_n = n;
+		}
+		if (!c) {
+			n = 0;
+			text = skip_atom(text, flags, &depth);
+		}
+	}
+	return pb_str(best, best_n);
+}
+
 /* ---- Compiling ------------------------------------------------------------- */
 
 static void drop(void *re)
@@ -162,6 +235,8 @@ int pb_pattern_new(struct pb_str text, unsigned flags, struct pb_arena *a,
 			return err == REG_ESPACE ? -ENOMEM : -EINVAL;
 		}
 		simplify(p, z, flags, a);
+		if (p->kind == REGEX)
+			p->inner = inner_literal(z, flags, a);
 		if (p->kind != REGEX)
 			regfree(&p->re);
 		else if (pb_arena_at_free(a, drop, &p->re)) {
@@ -241,13 +316,16 @@ static bool search(const struct pb_pattern *p, struct pb_str text, struct pb_cap
 	regmatch_t m[PB_CAPTURES] = { { .rm_so = 0, .rm_eo = (regoff_t)text.n } };
 	bool took_part = false;
 
+	if (p->inner.n > p->prefix.n && !memmem(text.p, text.n, p->inner.p, p->inner.n))
+		return false;
 	if (text.n > 0x7fffffff || !execute(&p->re, text, c ? PB_CAPTURES : 0, m))
 		return false;
 	if (!c)
 		return true;
 	for (size_t i = 0; i < PB_CAPTURES; i++) {
-		c->at[i] = m[i].rm_so < 0 ? PB_STR_NULL :
-					    pb_str(text.p + m[i].rm_so, (size_t)(m[i].rm_eo - m[i].rm_so));
+		c->at[i] = m[i].rm_so < 0
+				   ? PB_STR_NULL
+				   : pb_str(text.p + m[i].rm_so, (size_t)(m[i].rm_eo - m[i].rm_so));
 		took_part |= i && c->at[i].p;
 	}
 	if (!took_part)
@@ -286,7 +364,8 @@ bool pb_pattern_match(const struct pb_pattern *p, struct pb_str text, struct pb_
 
 /* ---- Captures into templates -------------------------------------------------- */
 
-struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t, struct pb_arena *into)
+struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t,
+				 struct pb_arena *into)
 {
 	size_t room = t.n, n = 0;
 	char *p;
@@ -301,8 +380,8 @@ struct pb_str pb_captures_expand(const struct pb_captures *c, struct pb_str t, s
 		char next = i + 1 < t.n ? t.p[i + 1] : 0;
 
 		if (t.p[i] == '\\' && pb_is_digit(next)) {
-			struct pb_str s = c && next < '0' + PB_CAPTURES ? c->at[next - '0'] :
-									   PB_STR_NULL;
+			struct pb_str s =
+				c && next < '0' + PB_CAPTURES ? c->at[next - '0'] : PB_STR_NULL;
 
 			if (s.n)
 				memcpy(p + n, s.p, s.n);

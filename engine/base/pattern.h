@@ -12,7 +12,7 @@
 
 enum {
 	PB_PATTERN_EXTENDED = 1, /* POSIX extended; else basic with GNU's additions */
-	PB_PATTERN_NOCASE = 2,	 /* ASCII */
+	PB_PATTERN_NOCASE = 2,   /* ASCII */
 };
 
 /** \0 is the whole match, \1 .. \8 the groups; there is no \9. */

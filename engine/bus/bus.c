@@ -28,45 +28,49 @@ static void ref_release(struct pbi_table_ref *tr)
 	pb_free(tr);
 }
 
-/* A change on its way to one loop. */
-struct change;
+/* A change on its way to one loop; without a fresh table it is only the word
+ * that the loop has come this far. */
 struct change_part {
 	struct pb_work work;
-	struct change *of;
+	struct pbi_change *of;
 	struct pbi_bus_loop *pl;
 	struct pbi_table_ref *fresh;
 };
 
-struct change {
+struct pbi_change {
 	atomic_uint left;
 	struct pb_loop *home;
 	struct pb_work tell;
 	void (*known)(void *arg);
 	void *arg;
-	struct change_part parts[PB_LOOPS_MAX];
+	struct change_part parts[];
 };
 
 static void change_tell(void *arg)
 {
-	struct change *c = arg;
+	struct pbi_change *c = arg;
 
 	if (c->known)
 		c->known(c->arg);
 	pb_free(c);
 }
 
+/* A loop applies its own changes at once, and may meet an older one of another
+ * thread in its mailbox afterwards: the newest stays. */
 static void take_over(struct pbi_bus_loop *pl, struct pbi_table_ref *fresh)
 {
 	struct pbi_table_ref *old = pl->table;
 
-	pl->table = fresh;
-	if (old) {
-		old->current = false;
-		ref_release(old);
+	if (old->table->version > fresh->table->version) {
+		old = fresh;
+	} else {
+		pl->table = fresh;
 	}
+	old->current = false;
+	ref_release(old);
 }
 
-static void change_done(struct change *c)
+static void change_done(struct pbi_change *c)
 {
 	if (atomic_fetch_sub(&c->left, 1) != 1)
 		return;
@@ -81,87 +85,135 @@ static void change_arrives(void *arg)
 {
 	struct change_part *p = arg;
 
-	take_over(p->pl, p->fresh);
+	if (p->fresh)
+		take_over(p->pl, p->fresh);
 	change_done(p->of);
 }
 
-static void change_free(struct change *c, unsigned n)
+static struct pbi_change *change_new(const struct pb_bus *b)
 {
-	for (unsigned i = 0; c && i < n; i++) {
-		if (c->parts[i].fresh)
-			pbi_table_unref(c->parts[i].fresh->table);
-		pb_free(c->parts[i].fresh);
-	}
-	pb_free(c);
+	size_t n = pb_loops_count(b->loops);
+
+	return pb_alloc_zero(1, sizeof(struct pbi_change) + n * sizeof(struct change_part));
 }
 
-static struct change *change_new(struct pb_bus *b, struct pbi_table *t, void (*known)(void *), void *arg)
+/* A reference to `t` for each loop, or none at all. */
+static bool change_load(struct pb_bus *b, struct pbi_change *c, struct pbi_table *t)
 {
-	unsigned n = pb_loops_count(b->loops);
-	struct change *c = pb_alloc_zero(1, sizeof(*c));
+	unsigned n = pb_loops_count(b->loops), made = 0;
 
-	if (!c)
-		return NULL;
-	for (unsigned i = 0; i < n; i++) {
-		struct change_part *p = &c->parts[i];
-
-		p->fresh = pb_alloc_zero(1, sizeof(*p->fresh));
-		if (!p->fresh) {
-			change_free(c, i);
-			return NULL;
+	while (made < n && (c->parts[made].fresh = pb_alloc_zero(1, sizeof(struct pbi_table_ref))))
+		made++;
+	for (unsigned i = 0; i < made; i++) {
+		if (made < n) {
+			pb_free(c->parts[i].fresh);
+			c->parts[i].fresh = NULL;
+			continue;
 		}
 		atomic_fetch_add(&t->refs, 1);
-		p->fresh->table = t;
-		p->fresh->current = true;
-		p->of = c;
-		p->pl = &b->on[i];
-		p->work = (struct pb_work){ .fn = change_arrives, .arg = p };
+		*c->parts[i].fresh = (struct pbi_table_ref){ .table = t, .current = true };
 	}
+	return made == n;
+}
+
+/* Under the lock, so that every loop's mailbox gets tables in the same order. */
+static void change_send(struct pb_bus *b, struct pbi_change *c, void (*known)(void *), void *arg)
+{
+	unsigned n = pb_loops_count(b->loops);
+
 	atomic_init(&c->left, n + 1);
 	c->home = pb_loop_current();
 	c->known = known;
 	c->arg = arg;
-	return c;
-}
-
-/* Under the lock, so that every loop's mailbox gets tables in the same order. */
-static void change_send(struct pb_bus *b, struct change *c)
-{
-	unsigned n = pb_loops_count(b->loops);
-
 	for (unsigned i = 0; i < n; i++) {
-		struct pb_loop *l = pb_loops_at(b->loops, i);
+		struct change_part *p = &c->parts[i];
 
-		if (l == c->home && pb_loop_set(l) == b->loops)
-			change_arrives(&c->parts[i]);
+		p->of = c;
+		p->pl = &b->on[i];
+		p->work = (struct pb_work){ .fn = change_arrives, .arg = p };
+		if (p->pl->loop == c->home)
+			change_arrives(p);
 		else
-			pb_loop_post(l, &c->parts[i].work);
+			pb_loop_post(p->pl->loop, &p->work);
 	}
 	change_done(c);
 }
 
-/* One change of the table: `add` in, or `drop` out. */
-static int change(struct pb_bus *b, struct pb_reg *add, struct pb_reg *drop, void (*known)(void *), void *arg)
+/* A number for its counters: one given back, or a new one with room to give it
+ * back later. */
+static bool number_take(struct pb_bus *b, struct pb_reg *r)
 {
-	struct pbi_table *t = NULL;
-	struct change *c = NULL;
-
-	pthread_mutex_lock(&b->lock);
-	if (add) {
-		add->seq = b->next_seq++;
-		add->number = b->next_number++;
+	if (b->number_count) {
+		r->number = b->numbers[--b->number_count];
+		return true;
 	}
-	t = pbi_table_make(b->table, add, drop);
-	c = t ? change_new(b, t, known, arg) : NULL;
-	if (c) {
-		pbi_table_unref(b->table);
-		b->table = t;
-		change_send(b, c);
+	if (b->next_number == b->number_room) {
+		uint32_t room = b->number_room * 2 + 64;
+		uint32_t *p = pb_alloc_grow(b->numbers, room * sizeof(*p));
+
+		if (!p)
+			return false;
+		b->numbers = p;
+		b->number_room = room;
+	}
+	r->number = b->next_number++;
+	return true;
+}
+
+static void number_give(struct pb_bus *b, const struct pb_reg *r)
+{
+	b->numbers[b->number_count++] = r->number;
+}
+
+static void table_is(struct pb_bus *b, struct pbi_table *t)
+{
+	pbi_table_unref(b->table);
+	b->table = t;
+}
+
+static int add(struct pb_bus *b, struct pb_reg *r, void (*known)(void *), void *arg)
+{
+	struct pbi_change *c = change_new(b);
+	struct pbi_table *t = NULL;
+	int err = -ENOMEM;
+
+	r->removal = change_new(b);
+	pthread_mutex_lock(&b->lock);
+	if (c && r->removal && number_take(b, r)) {
+		r->seq = ++b->next_seq;
+		t = pbi_table_make(b->table, r, NULL);
+		if (t && change_load(b, c, t)) {
+			table_is(b, t);
+			change_send(b, c, known, arg);
+			c = NULL;
+			err = 0;
+		} else {
+			number_give(b, r);
+			pbi_table_unref(t);
+		}
 	}
 	pthread_mutex_unlock(&b->lock);
-	if (!c)
+	pb_free(c);
+	return err;
+}
+
+/* Without memory for a new table the dead entry stays in the old one, is
+ * skipped, and leaves with the next change. */
+static void drop(struct pb_bus *b, struct pb_reg *r, void (*gone)(void *), void *arg)
+{
+	struct pbi_change *c = r->removal;
+	struct pbi_table *t;
+
+	r->removal = NULL;
+	pthread_mutex_lock(&b->lock);
+	t = pbi_table_make(b->table, NULL, r);
+	if (t && change_load(b, c, t))
+		table_is(b, t);
+	else
 		pbi_table_unref(t);
-	return c ? 0 : -ENOMEM;
+	number_give(b, r);
+	change_send(b, c, gone, arg);
+	pthread_mutex_unlock(&b->lock);
 }
 
 static struct pb_reg *reg_new(struct pb_bus *b)
@@ -201,7 +253,11 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->h.filter_name = pb_arena_str(r->arena, args->filter_name);
 	r->h.filter_value = pb_arena_str(r->arena, args->filter_value);
 	r->h.track = pb_arena_str(r->arena, args->track);
-	err = pb_arena_failed(r->arena) ? -ENOMEM : change(b, r, NULL, known, known_arg);
+	if (args->track.n)
+		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
+	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
+	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
+	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
 	if (err) {
 		pbi_reg_unref(r);
 		return err;
@@ -221,7 +277,7 @@ int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb
 	r->is_hook = true;
 	r->hook = *args;
 	r->hook.message = pb_arena_str(r->arena, args->message);
-	err = pb_arena_failed(r->arena) ? -ENOMEM : change(b, r, NULL, NULL, NULL);
+	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
 	if (err) {
 		pbi_reg_unref(r);
 		return err;
@@ -238,9 +294,7 @@ void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg)
 		return;
 	*rp = NULL;
 	atomic_store(&r->dead, true);
-	/* Without memory for a new table the dead entry stays, and is skipped. */
-	if (change(b, NULL, r, gone, gone_arg) && gone)
-		gone(gone_arg);
+	drop(b, r, gone, gone_arg);
 	pbi_reg_unref(r);
 }
 
@@ -249,37 +303,43 @@ void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg)
 struct pb_ctx *pbi_ctx(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
 {
 	struct pb_ctx *many = r->is_hook ? r->hook.contexts : r->h.contexts;
+	void *arg = r->is_hook ? r->hook.arg : r->h.arg;
 
-	if (many) {
-		struct pb_ctx *cx = &many[pl->index];
-
-		if (!r->h.arg)
-			return cx;
-		*own = *cx;
-		own->arg = r->h.arg;
-		return own;
-	}
-	*own = (struct pb_ctx){ .bus = pl->bus, .loop = pl->loop, .arg = r->is_hook ? r->hook.arg : r->h.arg };
+	if (many && !arg)
+		return &many[pl->index];
+	*own = many ? many[pl->index] : (struct pb_ctx){ .bus = pl->bus, .loop = pl->loop };
+	own->arg = arg;
 	return own;
 }
 
-static struct pbi_reg_count no_counts; /* without memory counting stops, nothing else */
-
-struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
+static bool more_counts(struct pbi_bus_loop *pl, uint32_t number)
 {
-	if (__builtin_expect(r->number < pl->reg_room, 1))
-		return &pl->regs[r->number];
-	uint32_t room = r->number * 2 + 64;
+	uint32_t room = number * 2 + 64;
 	struct pbi_reg_count *p = pb_alloc_grow(pl->regs, room * sizeof(*p));
 
-	if (!p) {
-		no_counts.parked = 0;
-		return &no_counts;
-	}
+	if (!p)
+		return false;
 	memset(p + pl->reg_room, 0, (room - pl->reg_room) * sizeof(*p));
 	pl->regs = p;
 	pl->reg_room = room;
-	return &p[r->number];
+	return true;
+}
+
+/* Without memory counting stops, nothing else. A number is used again once its
+ * handler has been removed; what that one still holds is no longer counted. */
+struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r)
+{
+	struct pbi_reg_count *c;
+
+	if (r->number < pl->reg_room || more_counts(pl, r->number)) {
+		c = &pl->regs[r->number];
+		if (c->seq <= r->seq) {
+			*c = (struct pbi_reg_count){ .seq = r->seq };
+			return c;
+		}
+	}
+	pl->spare = (struct pbi_reg_count){ 0 };
+	return &pl->spare;
 }
 
 /* ---- The walk ------------------------------------------------------------------- */
@@ -305,6 +365,7 @@ static void walk_end(struct pb_msg *m)
 	m->w.state = PBI_IDLE;
 	m->w.table = NULL;
 	m->w.list = NULL;
+	m->b.deadline_us = 0; /* used again, it has its whole time again */
 	if (m->w.handled)
 		PBI_COUNT(pl, handled, 1);
 	if (m->w.cancelled || !m->w.done)
@@ -313,21 +374,22 @@ static void walk_end(struct pb_msg *m)
 		m->w.done(m, m->w.handled, m->w.arg);
 }
 
-/* The name has changed: go on among its handlers, behind the last position. */
+/* The name has changed: go on among its handlers, behind the position of the
+ * one that has just run. */
 static void walk_relist(struct pb_msg *m)
 {
 	struct pbi_walk *w = &m->w;
+	const struct pbi_entry *last = w->pos ? &w->list->entries[w->pos - 1] : NULL;
 	uint32_t lo = 0, hi;
 
 	w->list = pbi_table_find(w->table->table, m->b.name);
 	w->renamed = m->b.renamed;
-	hi = w->list->count;
+	hi = last ? w->list->count : 0;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		const struct pbi_entry *e = &w->list->entries[mid];
 
-		if (e->priority < w->last_priority ||
-		    (e->priority == w->last_priority && e->seq <= w->last_seq))
+		if (e->priority < last->priority || (e->priority == last->priority && e->seq <= last->seq))
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -388,23 +450,16 @@ static enum where choose_place(const struct pb_reg *r, const struct pb_msg *m, u
 	return RUN_HERE;
 }
 
-/* True: the cap is reached and the policy has been carried out. */
-static bool full(struct pb_msg *m, const struct pb_reg *r, bool *stop)
+/* The cap is reached. True: the walk ends here. */
+static bool full(struct pb_msg *m, const struct pb_reg *r)
 {
-	struct pbi_bus_loop *pl = m->w.on;
-	uint32_t max = r->h.parked_max ? r->h.parked_max : pl->bus->args.parked_max;
-
-	if (__builtin_expect(pbi_reg_counts(pl, r)->parked < max, 1))
-		return false;
-	PBI_COUNT(pl, full, 1);
-	if (r->h.refuse_when_full) {
+	PBI_COUNT(m->w.on, full, 1);
+	if (r->h.refuse_when_full)
 		pb_msg_set(m, PB_STR("error"), PB_STR("congestion"));
-		*stop = true;
-	}
-	return true;
+	return r->h.refuse_when_full;
 }
 
-static enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
+static inline enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 	struct pb_msg *outer = pl->running;
@@ -420,7 +475,7 @@ static enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
 }
 
 /* After a handler that ran here: is the message parked now? */
-static bool settle(struct pb_msg *m, enum pb_verdict *v)
+static inline bool settle(struct pb_msg *m, enum pb_verdict *v)
 {
 	struct pbi_slot *s = m->w.slot;
 
@@ -431,9 +486,14 @@ static bool settle(struct pb_msg *m, enum pb_verdict *v)
 	if (!s)
 		return false;
 	s->handler_running = false;
-	if (*v == PB_HOLD && !s->resumed) {
+	if (*v == PB_HOLD && !s->resumed && !m->w.cancelled) {
 		m->w.state = PBI_PARKED;
 		return true;
+	}
+	if (*v == PB_HOLD && !s->resumed) { /* given up within the handler */
+		pbi_slot_give_up(s);
+		*v = PB_PASS;
+		return false;
 	}
 	if (s->resumed && *v == PB_HOLD) {
 		*v = s->verdict;
@@ -452,16 +512,20 @@ bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
 /* Call one handler. True: the walk has left (parked, or away). */
 static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 {
+	struct pbi_bus_loop *pl = m->w.on;
+	struct pbi_reg_count *c = pbi_reg_counts(pl, r);
 	unsigned index = 0;
 	enum pb_verdict v;
-	enum where where = choose_place(r, m, &index);
+	enum where where = r->plain ? RUN_HERE : choose_place(r, m, &index);
 
-	if (full(m, r, stop))
+	if (__builtin_expect(c->parked >= r->parked_max, 0)) {
+		*stop = full(m, r);
 		return false;
-	if (r->h.track.n && m->w.on->bus->track.n)
-		pbi_msg_track(m, m->w.on->bus->track, r->h.track, r->h.priority);
+	}
+	c->calls++;
+	if (r->track.n && pl->bus->track.n)
+		pbi_msg_track(m, pl->bus->track, r->track);
 	m->w.reg = r;
-	pbi_reg_counts(m->w.on, r)->calls++;
 	if (where != RUN_HERE) {
 		bool sent = where == RUN_AWAY ? pbi_visit_start(m, r, index) : pbi_gather_start(m, r);
 
@@ -472,7 +536,7 @@ static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 	if (pbi_call(m, r, &v))
 		return true;
 	if (v == PB_HANDLED) {
-		pbi_reg_counts(m->w.on, r)->handled++;
+		pbi_reg_counts(pl, r)->handled++;
 		m->w.handled = true;
 		*stop = !m->b.broadcast;
 	}
@@ -486,18 +550,16 @@ void pbi_walk(struct pb_msg *m)
 
 	w->state = PBI_WALKING;
 	while (!stop && !w->cancelled) {
-		const struct pbi_entry *e;
+		struct pb_reg *r;
 
 		if (w->renamed != m->b.renamed)
 			walk_relist(m);
 		if (w->pos >= w->list->count)
 			break;
-		e = &w->list->entries[w->pos++];
-		w->last_priority = e->priority;
-		w->last_seq = e->seq;
-		if (atomic_load_explicit(&e->reg->dead, memory_order_relaxed) || !filter_passes(e->reg, m))
+		r = w->list->entries[w->pos++].reg;
+		if (atomic_load_explicit(&r->dead, memory_order_relaxed) || (!r->plain && !filter_passes(r, m)))
 			continue;
-		if (step(m, e->reg, &stop))
+		if (step(m, r, &stop))
 			return;
 	}
 	walk_end(m);
@@ -516,8 +578,6 @@ static void start_walk(struct pbi_bus_loop *pl, struct pb_msg *m)
 	w->list = pbi_table_find(w->table->table, m->b.name);
 	w->renamed = m->b.renamed;
 	w->pos = 0;
-	w->last_priority = 0;
-	w->last_seq = 0;
 	if (!m->b.deadline_us)
 		m->b.deadline_us = now + (uint64_t)pl->bus->args.message_ms * 1000;
 	if (pl->running && pl->running->b.deadline_us < m->b.deadline_us)
@@ -578,7 +638,7 @@ static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
 	PBI_COUNT(from, dispatched, 1);
 	m->w.back = here;
 	m->w.on = &b->on[at];
-	m->b.deadline_us = 0;
+	m->b.deadline_us = from->running ? from->running->b.deadline_us : 0;
 	m->w.work = (struct pb_work){ .fn = arrives_for_script, .arg = m };
 	pb_loop_post(b->on[at].loop, &m->w.work);
 }
@@ -592,6 +652,7 @@ void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q,
 	m->w.arg = arg;
 	m->w.visit = NULL;
 	if (pb_loop_index(l) >= pb_loops_calls(b->loops)) {
+		pb_assert(!q); /* bus.h: questions are for call loops */
 		dispatch_elsewhere(b, m);
 		return;
 	}
@@ -679,6 +740,7 @@ void pb_questions_cancel(struct pb_questions *q)
 	while ((n = pb_list_pop(&q->list))) {
 		struct pb_msg *m = pb_container(n, struct pb_msg, w.asked);
 
+		pb_assert(pb_loop_is_mine(m->w.on->loop));
 		m->w.cancelled = true;
 		if (m->w.state != PBI_PARKED)
 			continue; /* its handler is on the stack: the walk ends there */
@@ -726,6 +788,21 @@ int pb_bus_new(const struct pb_bus_args *args, struct pb_bus **out)
 	return 0;
 }
 
+/* Copies on other loops go first: their slots may be on any. */
+static void free_visits(struct pbi_bus_loop *pl)
+{
+	pb_list_each(n, &pl->parked) {
+		struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
+
+		if (s->away)
+			pbi_visit_lost(s->away);
+		if (s->gather)
+			pbi_gather_lost(s->gather);
+		s->away = NULL;
+		s->gather = NULL;
+	}
+}
+
 static void free_loop(struct pbi_bus_loop *pl)
 {
 	struct pb_list *n;
@@ -737,6 +814,10 @@ static void free_loop(struct pbi_bus_loop *pl)
 
 		pb_patch_free(&s->patch);
 		pb_list_remove(n);
+		if (m->w.visit) { /* abandoned, but the word has not arrived */
+			pbi_visit_lost(m->w.visit);
+			continue;
+		}
 		if (m->w.table && --m->w.table->walks == 0 && !m->w.table->current)
 			ref_release(m->w.table);
 		pb_list_remove(&m->w.asked);
@@ -768,10 +849,15 @@ void pb_bus_free(struct pb_bus **bp)
 	*bp = NULL;
 	for (unsigned i = 0; i < PB_LOOPS_MAX; i++) {
 		if (b->on[i].bus)
+			free_visits(&b->on[i]);
+	}
+	for (unsigned i = 0; i < PB_LOOPS_MAX; i++) {
+		if (b->on[i].bus)
 			free_loop(&b->on[i]);
 	}
 	pbi_table_unref(b->table);
 	pthread_mutex_destroy(&b->lock);
+	pb_free(b->numbers);
 	pb_free(b);
 }
 
@@ -800,18 +886,31 @@ void pb_bus_count(const struct pb_bus *b, struct pb_bus_counts *out)
 	}
 }
 
-void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_row *r), void *arg)
+/* The calling loop's, or, elsewhere, a reference to the newest. */
+static struct pbi_table *table_now(struct pb_bus *b)
 {
 	struct pb_loop *l = pb_loop_current();
-	const struct pbi_table *t = l && pb_loop_set(l) == b->loops ? pbi_on(b, l)->table->table : b->table;
+	struct pbi_table *t;
+
+	pthread_mutex_lock(&b->lock);
+	t = l && pb_loop_set(l) == b->loops ? pbi_on(b, l)->table->table : b->table;
+	atomic_fetch_add(&t->refs, 1);
+	pthread_mutex_unlock(&b->lock);
+	return t;
+}
+
+void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_row *r), void *arg)
+{
+	struct pbi_table *t = table_now(b);
 
 	for (uint32_t i = 0; i < t->reg_count; i++) {
 		const struct pb_reg *r = t->regs[i];
 		struct pb_handler_row row = { r->h.message, r->h.track, r->h.filter_name, r->h.priority };
 
 		if (!atomic_load_explicit(&r->dead, memory_order_relaxed) && !fn(arg, &row))
-			return;
+			break;
 	}
+	pbi_table_unref(t);
 }
 
 int pb_bus_owner_of(const struct pb_bus *b, struct pb_str id)

@@ -141,8 +141,8 @@ void pb_questions_cancel(struct pb_questions *q);
 /**
  * Walk the handlers with `m`, which is the bus's until `done` is called with it
  * (once, on this loop, possibly before this returns); then it is the caller's
- * again. NULL `done`: the bus frees it. `q` may be NULL; messages described as
- * notices are never cancelled.
+ * again. NULL `done`: the bus frees it. `q` may be NULL, and is on a script
+ * loop; messages described as notices are never cancelled.
  *
  * Nested: a message dispatched from inside a handler inherits what is left of
  * the outer one's time. @thread a loop's.

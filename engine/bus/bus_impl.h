@@ -11,6 +11,8 @@
 #include "base/assert.h"
 #include "bus/msg_impl.h"
 
+struct pbi_change;
+
 /* ---- Handlers -------------------------------------------------------------- */
 
 /* One registered handler or hook. Immutable but for `dead`; alive while a table
@@ -22,7 +24,11 @@ struct pb_reg {
 	atomic_bool dead;
 	bool is_hook;
 	uint64_t seq; /* order of registration: ties at equal priority */
-	uint32_t number; /* index of its counters on each loop */
+	uint32_t number; /* index of its counters on each loop; used again after removal */
+	uint32_t parked_max; /* the row's or the bus's */
+	struct pb_str track; /* "name:priority"; absent: untracked */
+	bool plain; /* runs here, no filter: the usual one */
+	struct pbi_change *removal; /* made beforehand: removing cannot fail */
 	struct pb_handler_args h;
 	struct pb_hook_args hook;
 };
@@ -45,6 +51,7 @@ struct pbi_list {
 struct pbi_table {
 	struct pb_arena *arena;
 	atomic_uint refs; /* one a loop, one of the bus */
+	uint64_t version; /* of two tables the one with more is newer */
 	uint32_t reg_count, hook_count, list_mask;
 	struct pb_reg **regs;  /* handlers by (priority, seq) */
 	struct pb_reg **hooks; /* by seq */
@@ -88,6 +95,7 @@ struct pbi_slot {
 };
 
 struct pbi_reg_count {
+	uint64_t seq; /* of the handler it counts */
 	uint32_t parked;
 	uint64_t calls, handled, held, expired;
 };
@@ -112,7 +120,7 @@ struct pbi_bus_loop {
 	uint32_t slot_count;
 	struct pbi_slot *free_slots;
 	struct pb_list parked; /* oldest first */
-	struct pbi_reg_count *regs;
+	struct pbi_reg_count *regs, spare; /* spare: for those without memory, or removed */
 	uint32_t reg_room;
 	/* queue of enqueued messages */
 	struct pb_msg *head, **tail;
@@ -128,7 +136,8 @@ struct pb_bus {
 	pthread_mutex_t lock; /* the one mutex of the bus: making a new table */
 	struct pbi_table *table;
 	uint64_t next_seq;
-	uint32_t next_number;
+	uint32_t *numbers; /* given back; room for all that were ever given */
+	uint32_t number_count, number_room, next_number;
 	struct pbi_bus_loop on[PB_LOOPS_MAX];
 };
 
@@ -137,7 +146,14 @@ static inline struct pbi_bus_loop *pbi_on(struct pb_bus *b, const struct pb_loop
 	return &b->on[pb_loop_index(l)];
 }
 
-struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r);
+struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r);
+
+static inline struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
+{
+	if (__builtin_expect(r->number < pl->reg_room && pl->regs[r->number].seq == r->seq, 1))
+		return &pl->regs[r->number];
+	return pbi_reg_counts_anew(pl, r);
+}
 
 /* ---- Walking ---------------------------------------------------------------------- */
 
@@ -160,6 +176,8 @@ void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict
 /* The holder is told, visits are abandoned; the slot is free afterwards. */
 void pbi_slot_give_up(struct pbi_slot *s);
 unsigned pbi_hold_limit(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms);
+/* What is left for the message; at least 1 ms. */
+unsigned pbi_message_limit(const struct pb_msg *m);
 
 /* ---- Visits: handlers on other loops -------------------------------------------------- */
 
@@ -169,9 +187,13 @@ bool pbi_visit_start(struct pb_msg *m, struct pb_reg *r, unsigned index);
 bool pbi_gather_start(struct pb_msg *m, struct pb_reg *r);
 /* The copy's handler has spoken (the walk of a copy has one step). */
 void pbi_visit_end(struct pb_msg *copy, enum pb_verdict v);
-/* The origin gives up waiting. */
+/* The origin gives up waiting: what was held away is told. */
 void pbi_visit_abandon(struct pbi_visit *v);
-void pbi_gather_abandon(struct pbi_gather *g);
+/* The same for all that are out; merged with what has come when `merge`. */
+void pbi_gather_abandon(struct pbi_gather *g, bool merge);
+/* The loops have stopped: nothing will come back. */
+void pbi_visit_lost(struct pbi_visit *v);
+void pbi_gather_lost(struct pbi_gather *g);
 
 /* ---- Patches ---------------------------------------------------------------------------- */
 

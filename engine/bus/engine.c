@@ -200,14 +200,14 @@ static int make_loops(struct pb_engine *e)
 static bool is_required(struct pb_engine *e, const struct pb_module *d)
 {
 	for (size_t i = 0; i < pb_cfg_members(e->cfg, "modules"); i++) {
-		bool required = false;
+		bool required = d->required;
 
 		if (!pb_str_eq(pb_cfg_member_name(e->cfg, "modules", i), pb_str_z(d->name)))
 			continue;
 		return !pb_cfg_read_member(e->cfg, "modules", i, pbi_cfg_rows, &required, e->arena, NULL) &&
 		       required;
 	}
-	return false;
+	return d->required;
 }
 
 static int read_modules(struct pb_engine *e, struct pb_findings *f)
@@ -345,6 +345,11 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
+static bool is_answered(void *arg)
+{
+	return atomic_load(&((struct ask *)arg)->done);
+}
+
 static bool ask_and_wait(struct pb_engine *e, const char *name, struct pb_str plugin)
 {
 	struct ask a = { .e = e, .m = engine_msg(e, name) };
@@ -357,12 +362,10 @@ static bool ask_and_wait(struct pb_engine *e, const char *name, struct pb_str pl
 	pb_loop_call(l, ask_on_loop, &a);
 	/* A handler may hold it; nothing of the control thread's is needed by
 	 * the loops, so waiting here is waiting for their turns. */
-	for (unsigned i = 0; !atomic_load(&a.done) && i < 100000; i++) {
+	pb_world_run(e->world, 100000, is_answered, &a);
+	for (unsigned i = 0; !is_answered(&a) && i < 100000; i++) {
 		pb_loop_call(l, nothing, NULL);
-		if (e->world == pb_world_real())
-			usleep(1000);
-		else
-			break;
+		usleep(1000);
 	}
 	return a.handled;
 }
@@ -434,9 +437,11 @@ void pb_engine_stop(struct pb_engine *e)
 	}
 	ask_and_wait(e, "engine.halt", PB_STR_NULL);
 	pb_loop_call(pb_loops_at(e->loops, 0), stop_tick, e);
+	pb_world_run(e->world, 10, NULL, NULL);
 	for (unsigned i = e->module_count; i-- > 0;)
 		pbi_module_stop(e->modules[i]);
 	/* Each loop gets turns to let go of what the stops posted. */
+	pb_world_run(e->world, 10, NULL, NULL);
 	for (unsigned turn = 0; turn < 4; turn++) {
 		for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
 			pb_loop_call(pb_loops_at(e->loops, i), nothing, NULL);
@@ -505,6 +510,9 @@ int pb_engine_reload_now(struct pb_engine *e, struct pb_str name, struct pb_find
 
 		err = err ? err : one;
 	}
+	/* What a start would live with, a reload does not: the old rules work. */
+	if (!err && f && pb_findings_count(f, PB_SEV_ERROR))
+		err = -EINVAL;
 	for (unsigned i = 0; i < e->module_count; i++) {
 		if (fresh[i] && err)
 			pbi_settings_put(fresh[i]);

@@ -34,18 +34,23 @@ static bool more_slots(struct pbi_bus_loop *pl)
 	return true;
 }
 
-/* Whoever has the message is told; an answer from now on is stale. */
-static void tell_holder(struct pbi_slot *s)
+/* Whoever has the message is told, once; an answer from now on is stale. */
+static void tell_holder(struct pbi_slot *s, bool merge)
 {
+	struct pbi_visit *away = s->away;
+	struct pbi_gather *gather = s->gather;
+	struct pb_hold hold = s->hold;
+
 	s->resumed = true;
-	if (s->hold.expired)
-		s->hold.expired(s->hold.arg);
-	if (s->away)
-		pbi_visit_abandon(s->away);
-	if (s->gather)
-		pbi_gather_abandon(s->gather);
 	s->away = NULL;
 	s->gather = NULL;
+	s->hold.expired = NULL;
+	if (away)
+		pbi_visit_abandon(away);
+	if (gather)
+		pbi_gather_abandon(gather, merge);
+	if (hold.expired)
+		hold.expired(hold.arg);
 }
 
 static void expired(void *arg)
@@ -53,10 +58,13 @@ static void expired(void *arg)
 	struct pbi_slot *s = arg;
 	struct pbi_bus_loop *pl = s->on;
 
+	uint32_t gen = s->gen;
+
 	PBI_COUNT(pl, expired, 1);
 	pbi_reg_counts(pl, s->reg)->expired++;
-	tell_holder(s);
-	pbi_slot_resume(s, NULL, PB_PASS);
+	tell_holder(s, true);
+	if (s->gen == gen) /* else: the holder had the question given up */
+		pbi_slot_resume(s, NULL, PB_PASS);
 }
 
 struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct pb_reg *r)
@@ -127,17 +135,21 @@ struct pbi_slot *pbi_slot_of(struct pbi_bus_loop *pl, struct pb_token t)
 	return s->used && s->gen == t.gen && !s->resumed ? s : NULL;
 }
 
+unsigned pbi_message_limit(const struct pb_msg *m)
+{
+	uint64_t now = pb_loop_now_us(m->w.on->loop);
+	uint64_t left = m->b.deadline_us > now ? (m->b.deadline_us - now) / 1000 : 0;
+
+	return !left ? 1 : left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
+}
+
 /* What is left for this hold: the handler's limit inside the message's. */
 unsigned pbi_hold_limit(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms)
 {
-	const struct pbi_bus_loop *pl = m->w.on;
-	unsigned limit = asked_ms ? asked_ms : r->h.hold_ms ? r->h.hold_ms : pl->bus->args.hold_ms;
-	uint64_t now = pb_loop_now_us(pl->loop);
-	uint64_t left = m->b.deadline_us > now ? (m->b.deadline_us - now) / 1000 : 0;
+	unsigned limit = asked_ms ? asked_ms : r->h.hold_ms ? r->h.hold_ms : m->w.on->bus->args.hold_ms;
+	unsigned left = pbi_message_limit(m);
 
-	if (left < limit)
-		limit = (unsigned)left;
-	return limit ? limit : 1;
+	return left < limit ? left : limit;
 }
 
 struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h)
@@ -160,7 +172,7 @@ struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h)
 
 void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict v)
 {
-	struct pb_msg *m = s->msg;
+	struct pb_msg *m = s->msg, *outer = s->on->running;
 	struct pbi_bus_loop *pl = s->on;
 
 	pb_assert(v != PB_HOLD);
@@ -177,15 +189,18 @@ void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict
 		m->w.handled = true;
 	}
 	pbi_slot_free(s);
+	/* Whose handler resumes it does not lend it his time. */
+	pl->running = NULL;
 	if (m->w.visit)
 		pbi_visit_end(m, v);
 	else
 		pbi_walk(m);
+	pl->running = outer;
 }
 
 void pbi_slot_give_up(struct pbi_slot *s)
 {
-	tell_holder(s);
+	tell_holder(s, false);
 	pbi_slot_free(s);
 }
 

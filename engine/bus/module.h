@@ -70,6 +70,7 @@ struct pb_module {
 	const struct pb_handler *handlers; /* HOME ones run on the module's home loop */
 	const struct pb_command *commands;
 	struct pb_log_source *log;
+	bool required; /* the engine does not start without it; engine.cfg may say otherwise */
 	bool home_script; /* home is a script loop (may hog its thread), else call loop 0 */
 	/**
 	 * Read what rows cannot say (free sections) into zeroed-then-defaulted

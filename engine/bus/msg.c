@@ -19,6 +19,11 @@
 #include "bus/conf.h"
 
 #define FIRST_PARAMS 24
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 static const unsigned cache_max; /* 0: let the sanitizer see every use after free */
 #else
@@ -26,8 +31,10 @@ static const unsigned cache_max = 64;
 #endif
 #define TRACK_BYTES 160
 
-static _Thread_local struct pb_msg *cache;
-static _Thread_local unsigned cached;
+/* Never in a library that is loaded later: no call to find them. */
+#define QUICK_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+static QUICK_TLS struct pb_msg *cache;
+static QUICK_TLS unsigned cached;
 
 static uint64_t wall_us(void)
 {
@@ -49,7 +56,6 @@ static struct pb_msg *take(void)
 		cache = m->next;
 		cached--;
 		a = m->b.arena;
-		pb_arena_reset(a);
 	} else {
 		m = pb_alloc(sizeof(*m));
 		a = m ? pb_arena_new(PB_MSG_LIMIT_BYTES) : NULL;
@@ -85,6 +91,7 @@ void pb_msg_free(struct pb_msg **mp)
 		return;
 	*mp = NULL;
 	if (cached < cache_max) {
+		pb_arena_reset(m->b.arena); /* what was large is not kept */
 		m->next = cache;
 		cache = m;
 		cached++;
@@ -94,8 +101,6 @@ void pb_msg_free(struct pb_msg **mp)
 	pb_free(m);
 }
 
-/* A thread that ends gives its cache back. */
-void pbi_msg_cache_drop(void);
 void pbi_msg_cache_drop(void)
 {
 	while (cache) {
@@ -122,16 +127,24 @@ struct pb_msg *pb_msg_copy(const struct pb_msg *m)
 	c->b.chan = m->b.chan;
 	c->b.deadline_us = m->b.deadline_us;
 	c->b.renamed = m->b.renamed;
-	c->b.failed |= m->b.failed;
+	c->b.tracked = m->b.tracked;
+	if (pb_msg_failed(c)) { /* half a message is none */
+		pb_msg_free(&c);
+		return NULL;
+	}
+	c->b.failed = m->b.failed;
 	return c;
 }
 
 void pb_msg_swap(struct pb_msg *a, struct pb_msg *b)
 {
 	struct pbi_body t = a->b;
+	uint32_t renamed = a->b.renamed > b->b.renamed ? a->b.renamed : b->b.renamed;
 
 	a->b = b->b;
 	b->b = t;
+	if (!pb_str_eq(a->b.name, b->b.name)) /* a walk of either must see it */
+		a->b.renamed = b->b.renamed = renamed + 1;
 }
 
 struct pb_str pb_msg_name(const struct pb_msg *m)
@@ -154,7 +167,10 @@ void pb_msg_set_name(struct pb_msg *m, struct pb_str name)
 {
 	if (pb_str_eq(name, m->b.name))
 		return;
-	m->b.name = keep(m, name);
+	name = keep(m, name);
+	if (m->b.failed && !name.n)
+		return; /* the old one rather than none */
+	m->b.name = name;
 	m->b.renamed++;
 }
 
@@ -174,14 +190,8 @@ void pb_msg_again(struct pb_msg *m, struct pb_str name)
 	m->b.retval = PB_STR("");
 	m->b.time_us = wall_us();
 	m->b.deadline_us = 0;
-	if (m->b.track) {
-		for (uint32_t i = 0; i < m->b.count; i++) {
-			if (m->b.params[i].value.p == m->b.track) {
-				pb_msg_clear(m, m->b.params[i].name);
-				break;
-			}
-		}
-	}
+	if (m->b.tracked.n)
+		pb_msg_clear(m, m->b.tracked);
 }
 
 static struct pb_param *find(const struct pb_msg *m, struct pb_str name)
@@ -219,6 +229,30 @@ int64_t pb_msg_get_int(const struct pb_msg *m, struct pb_str name, int64_t def, 
 	return pb_str_to_i64(pb_msg_get(m, name), 0, lo, hi, &v) == -EINVAL ? def : v;
 }
 
+/* memcpy for what is nearly always short: two overlapping words. */
+static inline void put(char *to, const char *from, size_t n)
+{
+	uint64_t a, b;
+	uint32_t c, d;
+
+	if (n > 16) {
+		memcpy(to, from, n);
+	} else if (n >= 8) {
+		memcpy(&a, from, 8);
+		memcpy(&b, from + n - 8, 8);
+		memcpy(to, &a, 8);
+		memcpy(to + n - 8, &b, 8);
+	} else if (n >= 4) {
+		memcpy(&c, from, 4);
+		memcpy(&d, from + n - 4, 4);
+		memcpy(to, &c, 4);
+		memcpy(to + n - 4, &d, 4);
+	} else {
+		while (n--)
+			*to++ = *from++;
+	}
+}
+
 static bool more_room(struct pb_msg *m)
 {
 	uint32_t room = m->b.room * 2;
@@ -248,12 +282,11 @@ void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value)
 	}
 	p = &m->b.params[m->b.count++];
 	p->name = pb_str(c, name.n);
-	memcpy(c, name.p, name.n);
+	put(c, name.p, name.n);
 	c += name.n;
 	*c++ = '\0';
 	p->value = pb_str(c, value.n);
-	if (value.n)
-		memcpy(c, value.p, value.n);
+	put(c, value.p, value.n);
 	c[value.n] = '\0';
 }
 
@@ -284,18 +317,24 @@ void pb_msg_set_int(struct pb_msg *m, struct pb_str name, int64_t value)
 
 void pb_msg_setf(struct pb_msg *m, struct pb_str name, const char *fmt, ...)
 {
-	char buf[512];
+	char buf[512], *text = buf;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
 	n = vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(buf)) {
-		m->b.failed = true;
-		return;
+	if (n >= (int)sizeof(buf)) { /* rare: once more, with room */
+		text = pb_arena_bytes(m->b.arena, (size_t)n + 1);
+		va_start(ap, fmt);
+		if (text)
+			n = vsnprintf(text, (size_t)n + 1, fmt, ap);
+		va_end(ap);
 	}
-	pb_msg_set(m, name, pb_str(buf, (size_t)n));
+	if (n < 0 || !text)
+		m->b.failed = true;
+	else
+		pb_msg_set(m, name, pb_str(text, (size_t)n));
 }
 
 void pb_msg_clear(struct pb_msg *m, struct pb_str name)
@@ -381,38 +420,34 @@ static bool track_reserve(struct pb_msg *m, struct pb_param *p, uint32_t n)
 	return true;
 }
 
-void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority)
+/* The tracking parameter: nearly always the last one, whose text we grow. */
+static struct pb_param *track_param(struct pb_msg *m, struct pb_str param)
 {
-	struct pb_param *p = NULL;
-	char digits[12];
-	unsigned d = sizeof(digits);
+	struct pb_param *p = &m->b.params[m->b.count - 1];
+	uint32_t before = m->b.count;
 
-	/* Nearly always the last one, or the one whose text we are growing. */
-	if (m->b.count && m->b.params[m->b.count - 1].value.p == m->b.track && m->b.track)
-		p = &m->b.params[m->b.count - 1];
-	if (!p)
-		p = find(m, param);
-	if (!p) {
-		pb_msg_add(m, param, PB_STR(""));
-		p = find(m, param);
-		if (!p)
-			return;
-	}
-	do {
-		digits[--d] = (char)('0' + priority % 10);
-		priority /= 10;
-	} while (priority);
-	if (!track_reserve(m, p, (uint32_t)name.n + 14))
+	if (before && m->b.track && p->value.p == m->b.track)
+		return p;
+	m->b.tracked = param; /* the bus's, which outlives its messages */
+	p = find(m, param);
+	if (p)
+		return p;
+	pb_msg_add(m, param, PB_STR(""));
+	return m->b.count > before ? &m->b.params[before] : NULL;
+}
+
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text)
+{
+	struct pb_param *p = track_param(m, param);
+	char *c;
+
+	if (!p || !track_reserve(m, p, (uint32_t)text.n + 2))
 		return;
-	char *c = m->b.track + m->b.track_n;
-
+	c = m->b.track + m->b.track_n;
 	if (m->b.track_n)
 		*c++ = ',';
-	memcpy(c, name.p, name.n);
-	c += name.n;
-	*c++ = ':';
-	memcpy(c, digits + d, sizeof(digits) - d);
-	c += sizeof(digits) - d;
+	put(c, text.p, text.n);
+	c += text.n;
 	*c = '\0';
 	m->b.track_n = (uint32_t)(c - m->b.track);
 	p->value = pb_str(m->b.track, m->b.track_n);

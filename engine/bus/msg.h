@@ -37,7 +37,7 @@ static inline bool pb_handle_is_set(struct pb_handle h)
 struct pb_msg *pb_msg_new(struct pb_str name);
 /** Not while it is dispatched. */
 void pb_msg_free(struct pb_msg **m);
-/** Name, parameters, return value, flags, handle, deadline; not the dispatch. */
+/** Name, parameters, return value, flags, handle, deadline; not the dispatch. NULL: no memory for all of it. */
 struct pb_msg *pb_msg_copy(const struct pb_msg *m);
 /** Everything a copy takes, exchanged between two messages. */
 void pb_msg_swap(struct pb_msg *a, struct pb_msg *b);

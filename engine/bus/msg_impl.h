@@ -26,7 +26,8 @@ struct pbi_body {
 	uint64_t time_us;
 	struct pb_handle chan;
 	uint64_t deadline_us; /* of the loop clock; 0: set at dispatch */
-	/* the tracking parameter's text grows in place: */
+	/* the tracking parameter's name, once there is one; its text grows in place: */
+	struct pb_str tracked;
 	char *track;
 	uint32_t track_n, track_room;
 };
@@ -42,8 +43,6 @@ struct pbi_walk {
 	const struct pbi_list *list;
 	uint32_t pos;
 	uint32_t renamed; /* body.renamed when `list` was looked up */
-	uint32_t last_priority;
-	uint64_t last_seq;
 	struct pb_reg *reg; /* whose handler has it */
 	struct pbi_slot *slot; /* where it is parked, or about to be */
 	struct pbi_visit *visit; /* this is a copy on another loop */
@@ -64,7 +63,9 @@ struct pb_msg {
 
 /** `by`'s content in place of m's; what the walk relies on stays. */
 void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by);
-/** Append "name:priority" to parameter `param`. */
-void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str name, uint32_t priority);
+/** A thread that ends gives back the messages it keeps for reuse. */
+void pbi_msg_cache_drop(void);
+/** Append `text` ("name:priority") to parameter `param`. */
+void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text);
 
 #endif

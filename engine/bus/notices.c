@@ -1,7 +1,7 @@
 /*
  * A line of notices: the next is dispatched when the one before has been walked
- * to its end. One at a time costs nothing when nobody holds: a walk that ends
- * at once is followed by the next in the same turn.
+ * to its end. That costs nothing when nobody holds: what was in line when a turn
+ * began is walked in that turn.
  */
 #include "bus/bus_impl.h"
 
@@ -11,8 +11,8 @@ struct pb_notices {
 	struct pb_bus *bus;
 	struct pb_loop *loop;
 	struct pb_msg *head, **tail;
-	unsigned refs;
-	bool busy, scheduled;
+	unsigned refs, count; /* count: in line */
+	bool busy, scheduled, sending;
 	struct pb_work next;
 };
 
@@ -36,7 +36,7 @@ void pb_notices_ref(struct pb_notices *n)
 
 static void maybe_free(struct pb_notices *n)
 {
-	if (!n->refs && !n->head && !n->busy && !n->scheduled)
+	if (!n->refs && !n->head && !n->busy && !n->scheduled && !n->sending)
 		pb_free(n);
 }
 
@@ -71,14 +71,11 @@ static void one_done(struct pb_msg *m, bool handled, void *arg)
 		maybe_free(n);
 }
 
-static void send_next(void *arg)
+static void send_first(struct pb_notices *n)
 {
-	struct pb_notices *n = arg;
 	struct pb_msg *m = n->head;
 
-	n->scheduled = false;
-	if (!m || n->busy)
-		return;
+	n->count--;
 	n->head = m->next;
 	if (!n->head)
 		n->tail = &n->head;
@@ -87,9 +84,26 @@ static void send_next(void *arg)
 	pb_bus_dispatch(n->bus, m, NULL, one_done, n);
 }
 
+/* As many as there are now; what these add waits for the next turn. */
+static void send_next(void *arg)
+{
+	struct pb_notices *n = arg;
+	unsigned left = n->count;
+
+	n->scheduled = false;
+	n->sending = true;
+	while (left-- && n->head && !n->busy)
+		send_first(n);
+	n->sending = false;
+	if (n->head)
+		schedule(n);
+	else
+		maybe_free(n);
+}
+
 static void schedule(struct pb_notices *n)
 {
-	if (n->scheduled || n->busy)
+	if (n->scheduled || n->busy || n->sending)
 		return;
 	n->scheduled = true;
 	n->next = (struct pb_work){ .fn = send_next, .arg = n };
@@ -109,5 +123,6 @@ void pb_notices_add_done(struct pb_notices *n, struct pb_msg *m, pb_done_fn done
 	m->next = NULL;
 	*n->tail = m;
 	n->tail = &m->next;
+	n->count++;
 	schedule(n);
 }

@@ -114,21 +114,36 @@ static void read_bool(struct job *j, const struct pb_opt *row, const struct pb_c
 	put_bool(j, row, pb_str_to_bool(e->value, row->def != 0));
 }
 
+/* A number for a finding as the user would write it: "1500 bytes", "0640". */
+static const char *print_int(char buf[40], const struct pb_opt *row, int64_t v)
+{
+	bool octal = row->unit && !strcmp(row->unit, "octal");
+	struct pb_text t;
+
+	pb_text_init_buf(&t, buf, 39);
+	if (octal)
+		pb_text_addf(&t, "0%llo", (unsigned long long)v);
+	else
+		pb_text_addf(&t, "%lld%s%s", (long long)v, row->unit ? " " : "", row->unit ? row->unit : "");
+	buf[t.n] = '\0';
+	return buf;
+}
+
 static void read_int(struct job *j, const struct pb_opt *row, const struct pb_conf_entry *e)
 {
-	const char *unit = row->unit ? row->unit : "", *gap = row->unit ? " " : "";
+	char used[40], lo[40], hi[40];
 	int64_t v = row->def, near;
 	int err = pb_str_to_i64(e->value, 0, INT64_MIN, INT64_MAX, &v);
 
 	if (err) { /* an overflow too is the default, not the bound */
-		TELL(j, row, e, PB_SEV_WARNING, PB_FIND(TYPE), "is not a number: %lld%s%s is used",
-		     (long long)row->def, gap, unit);
 		v = row->def;
+		TELL(j, row, e, PB_SEV_WARNING, PB_FIND(TYPE), "is not a number: %s is used",
+		     print_int(used, row, v));
 	} else if ((row->lo || row->hi) && (v < row->lo || v > row->hi)) {
 		near = v < row->lo ? row->lo : row->hi;
 		v = row->flags & PB_OPT_STRICT ? row->def : near;
-		TELL(j, row, e, PB_SEV_WARNING, PB_FIND(RANGE), "is outside %lld..%lld%s%s: %lld is used",
-		     (long long)row->lo, (long long)row->hi, gap, unit, (long long)v);
+		TELL(j, row, e, PB_SEV_WARNING, PB_FIND(RANGE), "is outside %s to %s: %s is used",
+		     print_int(lo, row, row->lo), print_int(hi, row, row->hi), print_int(used, row, v));
 	}
 	put_int(j, row, v);
 }

@@ -32,7 +32,7 @@ struct pb_opt {
 	int64_t def, lo, hi; /* lo == hi == 0: no range */
 	const char *defs; /* PB_OPT_STR */
 	const char *const *words; /* PB_OPT_WORD, ends with NULL */
-	const char *unit; /* "ms", "s", "bytes" */
+	const char *unit; /* "ms", "s", "bytes", "octal" */
 	unsigned flags;
 	const char *doc; /* one line */
 	/**

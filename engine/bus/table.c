@@ -16,11 +16,17 @@
  * is enough, and this is on the path of every dispatch. */
 static uint32_t name_hash(struct pb_str s)
 {
-	uint32_t h = (uint32_t)s.n * 0x9e3779b1u;
+	uint64_t h = s.n, word;
 
+	for (; s.n >= sizeof(word); s.p += sizeof(word), s.n -= sizeof(word)) {
+		memcpy(&word, s.p, sizeof(word));
+		h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	}
+	word = 0;
 	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x01000193u;
-	return h ^ h >> 15;
+		word = word << 8 | (unsigned char)s.p[i];
+	h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(h >> 32);
 }
 
 const struct pbi_list *pbi_table_find(const struct pbi_table *t, struct pb_str name)
@@ -41,7 +47,12 @@ static bool before(const struct pb_reg *a, const struct pb_reg *b)
 	return a->seq < b->seq;
 }
 
-/* Handlers of `old` but `drop`, and `add` at its place. */
+static bool stays(const struct pb_reg *r, const struct pb_reg *drop)
+{
+	return r != drop && !atomic_load_explicit(&r->dead, memory_order_relaxed);
+}
+
+/* Handlers of `old` but `drop` and what else is dead, and `add` at its place. */
 static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct pb_reg *add, struct pb_reg *drop)
 {
 	uint32_t room = (old ? old->reg_count : 0) + 1, hooks = (old ? old->hook_count : 0) + 1;
@@ -51,7 +62,7 @@ static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct 
 	if (pb_arena_failed(t->arena))
 		return false;
 	for (uint32_t i = 0; old && i < old->hook_count; i++) {
-		if (old->hooks[i] != drop)
+		if (stays(old->hooks[i], drop))
 			t->hooks[t->hook_count++] = old->hooks[i];
 	}
 	if (add && add->is_hook)
@@ -61,7 +72,7 @@ static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct 
 	for (uint32_t i = 0; old && i < old->reg_count; i++) {
 		struct pb_reg *r = old->regs[i];
 
-		if (r == drop)
+		if (!stays(r, drop))
 			continue;
 		if (add && before(add, r)) {
 			t->regs[t->reg_count++] = add;
@@ -132,6 +143,7 @@ struct pbi_table *pbi_table_make(const struct pbi_table *old, struct pb_reg *add
 	if (!t)
 		goto fail;
 	t->arena = a;
+	t->version = old ? old->version + 1 : 0;
 	atomic_init(&t->refs, 1);
 	if (!merge_regs(t, old, add, drop) || !make_lists(t))
 		goto fail;
@@ -166,6 +178,7 @@ void pbi_reg_unref(struct pb_reg *r)
 
 	if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
 		return;
+	pb_free(r->removal);
 	a = r->arena;
 	pb_arena_free(&a);
 }

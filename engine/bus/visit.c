@@ -1,11 +1,14 @@
 /*
  * Visits: a handler that runs on another loop.
  *
- * The message stays parked where it is, with its limit; a copy travels by
- * mailbox, the handler works on the copy there (and may hold it there, in a slot
- * of that loop), and the copy comes back with the verdict and takes the content's
- * place. Two references keep a visit: the run, and a word from the origin that
- * it has given up, because the two may cross on the way.
+ * The message stays parked where it is; a copy travels by mailbox, the handler
+ * works on the copy there (and may hold it there, in a slot of that loop), and
+ * the copy comes back with the verdict and takes the content's place. The limit
+ * of one hold is kept where the handler holds; here only the message's own runs,
+ * so that the innermost passes first and what the copy learned comes back. Two
+ * references keep a visit: the run, and a word from the origin that it has given
+ * up, because the two may cross on the way (never in the mailbox of the target,
+ * which gets the visit before the word).
  */
 #include "bus/bus_impl.h"
 
@@ -25,23 +28,38 @@ struct pbi_visit {
 	enum pb_verdict verdict;
 };
 
-/* A handler that runs on every call loop. */
+/* A handler that runs on every call loop. Lives as long as its slot is taken. */
 struct pbi_gather {
-	struct pbi_bus_loop *origin;
-	struct pb_token token;
+	struct pbi_slot *slot;
 	struct pb_reg *reg;
 	unsigned count, left;
-	bool handled, abandoned;
-	struct pb_msg *parts[PB_LOOPS_MAX];
+	bool handled;
+	struct pbi_visit *visits[PB_LOOPS_MAX]; /* those still out */
+	struct pb_msg *parts[PB_LOOPS_MAX];	/* those back */
 };
 
-static void visit_unref(struct pbi_visit *v)
+static void visit_free(struct pbi_visit *v)
 {
-	if (atomic_fetch_sub(&v->refs, 1) != 1)
-		return;
 	pb_msg_free(&v->copy);
 	pbi_reg_unref(v->reg);
 	pb_free(v);
+}
+
+static void visit_unref(struct pbi_visit *v)
+{
+	if (atomic_fetch_sub(&v->refs, 1) == 1)
+		visit_free(v);
+}
+
+void pbi_visit_lost(struct pbi_visit *v)
+{
+	struct pbi_slot *s = v->copy ? v->copy->w.slot : NULL;
+
+	if (s) {
+		pb_patch_free(&s->patch);
+		pb_list_remove(&s->node);
+	}
+	visit_free(v);
 }
 
 /* ---- On the target ------------------------------------------------------------- */
@@ -52,8 +70,6 @@ static void visit_arrives(void *arg)
 	struct pb_msg *c = v->copy;
 	enum pb_verdict verdict;
 
-	if (v->ended) /* dropped before it ran */
-		return;
 	c->w.on = v->target;
 	c->w.visit = v;
 	c->w.reg = v->reg;
@@ -153,7 +169,7 @@ bool pbi_visit_start(struct pb_msg *m, struct pb_reg *r, unsigned index)
 	}
 	s->away = v;
 	v->token = pbi_slot_token(s);
-	pbi_slot_arm(s, pbi_hold_limit(m, r, 0));
+	pbi_slot_arm(s, pbi_message_limit(m));
 	pb_loop_post(v->target->loop, &v->go);
 	return true;
 }
@@ -189,58 +205,73 @@ static void gather_free(struct pbi_gather *g)
 static void gather_part(struct pbi_visit *v)
 {
 	struct pbi_gather *g = v->gather;
-	struct pbi_slot *s;
+	struct pbi_slot *s = g->slot;
 
+	g->visits[v->index] = NULL;
 	g->parts[v->index] = v->copy;
 	v->copy = NULL;
 	g->handled |= v->verdict == PB_HANDLED;
 	if (--g->left)
 		return;
-	s = g->abandoned ? NULL : pbi_slot_of(g->origin, g->token);
-	if (s) {
-		s->gather = NULL;
-		gather_merge(g, s->msg);
-		pbi_slot_resume(s, NULL, g->handled ? PB_HANDLED : PB_PASS);
+	s->gather = NULL;
+	gather_merge(g, s->msg);
+	pbi_slot_resume(s, NULL, g->handled ? PB_HANDLED : PB_PASS);
+	gather_free(g);
+}
+
+void pbi_gather_abandon(struct pbi_gather *g, bool merge)
+{
+	for (unsigned i = 0; i < g->count; i++) {
+		if (!g->visits[i])
+			continue;
+		g->visits[i]->gather = NULL; /* comes back as one nobody waits for */
+		pbi_visit_abandon(g->visits[i]);
+	}
+	if (merge) {
+		gather_merge(g, g->slot->msg);
+		g->slot->msg->w.handled |= g->handled;
 	}
 	gather_free(g);
 }
 
-void pbi_gather_abandon(struct pbi_gather *g)
+void pbi_gather_lost(struct pbi_gather *g)
 {
-	g->abandoned = true; /* freed when the last part is back */
+	for (unsigned i = 0; i < g->count; i++) {
+		if (g->visits[i])
+			pbi_visit_lost(g->visits[i]);
+	}
+	gather_free(g);
+}
+
+static void gather_send(struct pbi_gather *g)
+{
+	for (unsigned i = 0; i < g->count; i++) {
+		g->visits[i]->gather = g;
+		g->visits[i]->index = i;
+		pb_msg_set_retval(g->visits[i]->copy, PB_STR(""));
+		pb_loop_post(g->visits[i]->target->loop, &g->visits[i]->go);
+	}
 }
 
 bool pbi_gather_start(struct pb_msg *m, struct pb_reg *r)
 {
-	struct pbi_bus_loop *pl = m->w.on;
-	unsigned n = pb_loops_calls(pl->bus->loops);
+	unsigned n = pb_loops_calls(m->w.on->bus->loops);
 	struct pbi_gather *g = pb_alloc_zero(1, sizeof(*g));
-	struct pbi_visit *visits[PB_LOOPS_MAX] = { NULL };
-	struct pbi_slot *s = NULL;
-	unsigned made = 0;
 
-	while (g && made < n && (visits[made] = visit_new(m, r, made)))
-		made++;
-	if (g && made == n)
-		s = pbi_slot_take(pl, m, r);
-	if (!s) {
-		for (unsigned i = 0; i < made; i++)
-			visit_unref(visits[i]);
-		pb_free(g);
+	if (!g)
 		return false;
-	}
-	g->origin = pl;
-	g->token = pbi_slot_token(s);
+	while (g->count < n && (g->visits[g->count] = visit_new(m, r, g->count)))
+		g->count++;
+	g->slot = g->count == n ? pbi_slot_take(m->w.on, m, r) : NULL;
 	g->reg = r;
 	atomic_fetch_add(&r->refs, 1);
-	g->count = g->left = n;
-	s->gather = g;
-	pbi_slot_arm(s, pbi_hold_limit(m, r, 0));
-	for (unsigned i = 0; i < n; i++) {
-		visits[i]->gather = g;
-		visits[i]->index = i;
-		pb_msg_set_retval(visits[i]->copy, PB_STR(""));
-		pb_loop_post(visits[i]->target->loop, &visits[i]->go);
+	if (!g->slot) {
+		pbi_gather_lost(g);
+		return false;
 	}
+	g->left = n;
+	g->slot->gather = g;
+	pbi_slot_arm(g->slot, pbi_message_limit(m));
+	gather_send(g);
 	return true;
 }

@@ -98,6 +98,11 @@ void pb_sim_set_link(struct pb_sim *s, const struct pb_sim_link *link);
  * @return true when done.
  */
 bool pb_sim_run(struct pb_sim *s, uint64_t limit_ms, bool (*done)(void *arg), void *arg);
+/**
+ * The same for whoever knows only the world, from its control thread; a world
+ * with threads goes on by itself: false.
+ */
+bool pb_world_run(struct pb_world *w, uint64_t limit_ms, bool (*done)(void *arg), void *arg);
 uint64_t pb_sim_now_us(const struct pb_sim *s);
 /**
  * Told of every datagram put on the wire, before loss is decided; `what` is

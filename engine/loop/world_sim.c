@@ -191,6 +191,11 @@ bool pb_sim_run(struct pb_sim *s, uint64_t limit_ms, bool (*done)(void *arg), vo
 	return true;
 }
 
+bool pb_world_run(struct pb_world *w, uint64_t limit_ms, bool (*done)(void *arg), void *arg)
+{
+	return !w->ops->threads && pb_sim_run(pbi_sim(w), limit_ms, done, arg);
+}
+
 /* ---- The world -------------------------------------------------------------------------- */
 
 static const struct pbi_world_ops ops = {

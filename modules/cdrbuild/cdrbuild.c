@@ -21,6 +21,7 @@ struct settings {
 	int64_t guard_ms, status_interval_s;
 	bool updates, status, status_answer, ring_on_progress;
 	struct cdr_params params;
+	struct cdr_formats formats;
 };
 
 struct shared {
@@ -82,14 +83,14 @@ static const struct pb_opt options[] = {
 	  .doc = "call.progress counts as ringing, also without a parameter that says so." },
 	{ PB_OPT_OTHER, "", .flags = PB_OPT_PREFIX, .section = "parameters",
 	  .doc = "Further parameter to copy; yes: a later value replaces an earlier one." },
-	{ PB_OPT_STR, "call_start_time", .flags = PB_OPT_ACCEPTED, .section = "formatted-timers",
-	  .doc = "Format of the start time." },
-	{ PB_OPT_STR, "call_answer_time", .flags = PB_OPT_ACCEPTED, .section = "formatted-timers",
+	{ PB_OPT_STR, "call_start_time", offsetof(struct settings, formats.start), .section = "formatted-timers",
+	  .doc = "Format of the start time, for example YYYY-MM-DD HH:mm:SS.uuu UTC." },
+	{ PB_OPT_STR, "call_answer_time", offsetof(struct settings, formats.answer), .section = "formatted-timers",
 	  .doc = "Format of the answer time." },
-	{ PB_OPT_STR, "call_hangup_time", .flags = PB_OPT_ACCEPTED, .section = "formatted-timers",
+	{ PB_OPT_STR, "call_hangup_time", offsetof(struct settings, formats.hangup), .section = "formatted-timers",
 	  .doc = "Format of the hangup time." },
-	{ PB_OPT_STR, "call_duration", .flags = PB_OPT_ACCEPTED, .section = "formatted-timers",
-	  .doc = "Format of the duration." },
+	{ PB_OPT_STR, "call_duration", offsetof(struct settings, formats.duration), .section = "formatted-timers",
+	  .doc = "Format of the duration, for example HH:mm:SS." },
 	{ PB_OPT_END },
 };
 
@@ -108,12 +109,12 @@ static struct pb_msg *make_record(struct leg *leg, struct pb_str operation)
 {
 	const struct settings *s = leg->st->cx->settings;
 	const struct shared *sh = leg->st->cx->shared;
+	struct cdr_style style = { sh->runid, (enum cdr_resolution)s->resolution, &s->formats };
 	struct pb_msg *m = pb_msg_new(PB_STR("call.cdr"));
 
 	if (m) {
 		pb_msg_set_broadcast(m, true);
-		cdr_write(&leg->cdr, m, operation, sh->runid, (enum cdr_resolution)s->resolution,
-			  pb_loop_wall_us(leg->st->cx->loop));
+		cdr_write(&leg->cdr, m, operation, &style, pb_loop_wall_us(leg->st->cx->loop));
 	}
 	if (!m || pb_msg_failed(m) || leg->cdr.failed)
 		pb_log(&log_source, &log_rows[LOG_NO_MEMORY], "Record of %.*s is %s: no memory",

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "cdrbuild/timefmt.h"
 
 struct cdr_field {
 	struct cdr_field *next;
@@ -279,16 +280,41 @@ static void add_external(const struct cdr *r, struct pb_msg *m)
 			  PB_STR_NULL);
 }
 
-void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, struct pb_str runid,
-	       enum cdr_resolution res, uint64_t now_us)
+static void add_formatted(struct pb_msg *m, struct pb_str name, struct pb_str format, uint64_t us,
+			  void (*print)(struct pb_text *t, struct pb_str format, uint64_t us))
 {
+	struct pb_text t;
+
+	if (!format.n)
+		return;
+	pb_text_init(&t, 4096);
+	print(&t, format, us);
+	pb_msg_add(m, name, pb_text_str(&t));
+	pb_text_fini(&t);
+}
+
+/* Of times only those that there are. */
+static void add_formats(const struct cdr *r, struct pb_msg *m, const struct cdr_formats *f, uint64_t now_us)
+{
+	add_formatted(m, PB_STR("call_start_time"), f->start, r->start_us, cdr_format_time);
+	if (r->answer_us)
+		add_formatted(m, PB_STR("call_answer_time"), f->answer, r->answer_us, cdr_format_time);
+	if (r->hangup_us)
+		add_formatted(m, PB_STR("call_hangup_time"), f->hangup, r->hangup_us, cdr_format_time);
+	add_formatted(m, PB_STR("call_duration"), f->duration, cdr_duration_us(r, now_us), cdr_format_duration);
+}
+
+void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, const struct cdr_style *style,
+	       uint64_t now_us)
+{
+	enum cdr_resolution res = style->resolution;
 	uint64_t end = r->hangup_us ? r->hangup_us : now_us;
 	uint64_t answer = r->answer_us ? r->answer_us : end;
 
 	add_time(m, PB_STR("time"), r->start_us, res);
 	pb_msg_add(m, PB_STR("chan"), r->chan);
 	pb_msg_set_int(m, PB_STR("cdrid"), (int64_t)r->number);
-	pb_msg_add(m, PB_STR("runid"), runid);
+	pb_msg_add(m, PB_STR("runid"), style->runid);
 	pb_msg_add(m, PB_STR("operation"), operation);
 	add_known(m, PB_STR("direction"), r->direction, PB_STR("unknown"));
 	add_time(m, PB_STR("duration"), cdr_duration_us(r, now_us), res);
@@ -296,6 +322,7 @@ void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, s
 	add_time(m, PB_STR("ringtime"), r->ringing_us ? between(r->ringing_us, answer) : 0, res);
 	add_known(m, PB_STR("status"), r->status, PB_STR("unknown"));
 	add_known(m, PB_STR("trace_id"), cdr_get(r, PB_STR("trace_id")), PB_STR_NULL);
+	add_formats(r, m, style->formats, now_us);
 	add_external(r, m);
 	add_known(m, PB_STR("cdrwrite"), cdr_get(r, PB_STR("cdrwrite")), PB_STR_NULL);
 	for (const struct cdr_field *k = r->fields; k; k = k->next) {

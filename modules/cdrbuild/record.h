@@ -36,6 +36,11 @@ struct cdr_params {
 int cdr_params_read(const struct pb_conf *c, struct cdr_params *p, struct pb_arena *a,
 		    struct pb_findings *f);
 
+/** Formats of times; absent or empty: not sent. */
+struct cdr_formats {
+	struct pb_str start, answer, hangup, duration;
+};
+
 struct cdr_field; /* a tracked parameter and its value */
 
 struct cdr {
@@ -63,13 +68,20 @@ struct pb_str cdr_get(const struct cdr *r, struct pb_str name);
 /** Seconds from the call's begin to its end, or to `now_us`. */
 uint64_t cdr_duration_us(const struct cdr *r, uint64_t now_us);
 
+/** How records are written. */
+struct cdr_style {
+	struct pb_str runid;
+	enum cdr_resolution resolution;
+	const struct cdr_formats *formats;
+};
+
 /**
  * Fill call.cdr in the documented order: time, chan, cdrid, runid, operation,
- * direction, duration, billtime, ringtime, status, trace_id, external, cdrwrite
- * and the tracked parameters.
+ * direction, duration, billtime, ringtime, status, trace_id, formatted times,
+ * external, cdrwrite and the tracked parameters.
  */
-void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, struct pb_str runid,
-	       enum cdr_resolution res, uint64_t now_us);
+void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, const struct cdr_style *style,
+	       uint64_t now_us);
 
 /** "12.346": seconds, rounded to the resolution. */
 void cdr_print_time(struct pb_text *t, uint64_t us, enum cdr_resolution res);

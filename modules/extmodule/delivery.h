@@ -26,8 +26,16 @@ enum pb_verdict ext_deliver(struct ext_script *s, struct pb_msg *m, bool last_wo
 /** %%<message; false: there is no such message, or the line is malformed. */
 bool ext_answer(struct ext_script *s, struct pb_str rest);
 
+/**
+ * The channel for a message that the script makes with this id: that of the
+ * message which waits under it, else the script's own.
+ */
+struct pb_handle ext_pending_chan(struct ext_script *s, struct pb_str id);
+
 /** %%>message: put it on its way. false: malformed. */
 bool ext_enqueue(struct ext_script *s, struct pb_str rest);
+/** Did the script make this message, and asked for its result? On the host's loop. */
+bool ext_is_own(struct ext_script *s, const struct pb_msg *m);
 
 /** Take back everything, for a script that ends. */
 void ext_delivery_end(struct ext_script *s);

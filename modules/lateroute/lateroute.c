@@ -33,7 +33,7 @@ struct shared {
 
 /* One question. */
 struct late {
-	struct pb_ctx *cx; /* of this loop, for as long as the module lives */
+	struct pb_ctx *cx;                  /* of this loop, for as long as the module lives */
 	struct pb_str name, retval, callto; /* as they were; in `arena` */
 	struct pb_arena *arena;
 	struct pb_questions asked;
@@ -44,8 +44,10 @@ struct late {
 
 enum { LATE_ROUTED, LATE_NO_HANDLER };
 static const struct pb_log_row rows[] = {
-	[LATE_ROUTED] = { "lateroute-001", PB_INFO, "A late target was found: as asked for, as found." },
-	[LATE_NO_HANDLER] = { "lateroute-002", PB_WARN, "A handler could not be made for want of memory." },
+	[LATE_ROUTED] = { "lateroute-001", PB_INFO,
+			  "A late target was found: as asked for, as found." },
+	[LATE_NO_HANDLER] = { "lateroute-002", PB_WARN,
+			      "A handler could not be made for want of memory." },
 	{ NULL },
 };
 /* Users know the line without a facility. */
@@ -61,7 +63,8 @@ static const struct pb_opt options[] = {
 	  .doc = "Targets TYPE/NUMBER that are routed late." },
 	{ PB_OPT_STR, "regexp", AT(regexp), .defs = "",
 	  .doc = "Older form, when types is empty: expression on the target." },
-	{ PB_OPT_STR, "called", AT(called), .defs = "\\0", .doc = "With regexp: the number, from its groups." },
+	{ PB_OPT_STR, "called", AT(called), .defs = "\\0",
+	  .doc = "With regexp: the number, from its groups." },
 	{ PB_OPT_STR, "call.execute", AT(call_type), .defs = "call", .section = "route type",
 	  .doc = "Parameter route_type of late routed calls." },
 	{ PB_OPT_STR, "msg.execute", AT(msg_type), .defs = "msg", .section = "route type",
@@ -105,7 +108,8 @@ static bool look(void *arg, const struct pb_handler_row *r)
 /* Turn the copy into the question. */
 static void ask_as(struct pb_msg *q, struct pb_bus *bus, struct pb_str type, struct pb_str called)
 {
-	struct search s = { .message = pb_arena_printf(pb_msg_arena(q), "%.*s.route", PB_STR_F(type)) };
+	struct search s = { .message = pb_arena_printf(pb_msg_arena(q), "%.*s.route",
+						       PB_STR_F(type)) };
 	bool is_call = pb_str_eq(s.message, PB_STR("call.route"));
 
 	pb_msg_clear(q, PB_STR("callto"));
@@ -137,8 +141,8 @@ static bool take_answer(struct late *l)
 
 	if (!l->routed || !is_target(l, to))
 		return false;
-	pb_log(&plain_log, &rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'", PB_STR_F(l->callto),
-	       PB_STR_F(to));
+	pb_log(&plain_log, &rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'",
+	       PB_STR_F(l->callto), PB_STR_F(to));
 	pb_msg_set(l->answer, PB_STR("callto"), to);
 	pb_msg_set_retval(l->answer, l->retval);
 	pb_msg_set_name(l->answer, l->name);
@@ -297,8 +301,8 @@ static int read(const struct pb_conf *c, void *settings, struct pb_arena *a, str
 		return 0;
 	err = pb_pattern_new(s->regexp, 0, a, &s->pattern, &why);
 	if (err == -EINVAL && e)
-		pb_findings_add(f, e->value_at, PB_SEV_ERROR, "lateroute-101", "bad expression '%.*s': %.*s",
-				PB_STR_F(s->regexp), PB_STR_F(why));
+		pb_findings_add(f, e->value_at, PB_SEV_ERROR, "lateroute-101",
+				"bad expression '%.*s': %.*s", PB_STR_F(s->regexp), PB_STR_F(why));
 	return err == -EINVAL ? 0 : err;
 }
 
@@ -323,7 +327,8 @@ static int add_handlers(struct pb_ctx *cx)
 
 	sh->priority = s->priority;
 	for (size_t i = 0; i < 2 && !err; i++) {
-		struct pb_handler row = { heard[i].message, (unsigned)s->priority, PB_HERE, heard[i].fn };
+		struct pb_handler row = { heard[i].message, (unsigned)s->priority, PB_HERE,
+					  heard[i].fn };
 
 		err = pb_engine_add_handler(cx, &row, &sh->regs[i]);
 	}

@@ -90,7 +90,8 @@ void sniff_block_in(const struct pb_msg *m, const struct sniff_scene *s, struct 
 	add_rest(m, s, retval_is_secret(m), t);
 }
 
-void sniff_block_out(const struct pb_msg *m, bool handled, const struct sniff_scene *s, struct pb_text *t)
+void sniff_block_out(const struct pb_msg *m, bool handled, const struct sniff_scene *s,
+		     struct pb_text *t)
 {
 	pb_text_addf(t, "Returned %s '%.*s'", handled ? "true" : "false", PB_STR_F(pb_msg_name(m)));
 	add_time(t, "delay", since(pb_msg_time_us(m), s->now_us));

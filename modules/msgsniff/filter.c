@@ -18,7 +18,7 @@
 #include <errno.h>
 
 #define RULES_BYTES (1u << 20)
-#define PARAMS_MAX 32
+#define PARAMS_MAX  32
 
 struct sniff_rules *sniff_rules_new(void)
 {
@@ -51,9 +51,10 @@ static struct sniff_match match_of(struct change *c, struct pb_str text)
 	struct sniff_match m = { .text = pb_arena_str(c->to->arena, text) };
 	struct pb_str why = PB_STR_NULL;
 
-	if (pb_pattern_new_negatable(text, 0, c->to->arena, &m.pattern, &m.negate, &why) == -EINVAL) {
-		c->why = pb_arena_printf(c->to->arena, "bad expression '%.*s': %.*s", PB_STR_F(text),
-					 PB_STR_F(why));
+	if (pb_pattern_new_negatable(text, 0, c->to->arena, &m.pattern, &m.negate, &why) ==
+	    -EINVAL) {
+		c->why = pb_arena_printf(c->to->arena, "bad expression '%.*s': %.*s",
+					 PB_STR_F(text), PB_STR_F(why));
 		pb_pattern_new(PB_STR(""), 0, c->to->arena, &m.pattern, NULL);
 	}
 	return m;
@@ -206,7 +207,8 @@ static bool take_bool(struct pb_str *line, bool now)
 	return pb_str_to_bool(word, now);
 }
 
-struct sniff_rules *sniff_rules_change(const struct sniff_rules *r, struct pb_str line, struct pb_str *why)
+struct sniff_rules *sniff_rules_change(const struct sniff_rules *r, struct pb_str line,
+				       struct pb_str *why)
 {
 	struct change c = { .to = sniff_rules_new() };
 	struct sniff_rule *list;
@@ -279,7 +281,8 @@ static void print_rule(const struct sniff_rule *r, struct pb_text *t)
 		pb_text_addf(t, " age %llu.%06llu", (unsigned long long)(r->age_us / 1000000),
 			     (unsigned long long)(r->age_us % 1000000));
 	if (r->params_n)
-		pb_text_addf(t, "\r\nParams%s%s", r->any ? " any" : "", r->negated ? " negated" : "");
+		pb_text_addf(t, "\r\nParams%s%s", r->any ? " any" : "",
+			     r->negated ? " negated" : "");
 	for (size_t i = 0; i < r->params_n; i++)
 		pb_text_addf(t, "\r\n  %.*s: %.*s", PB_STR_F(r->params[i].name),
 			     PB_STR_F(r->params[i].match.text));

@@ -25,9 +25,9 @@ struct sniff_param {
 
 /** All that is given must hold. */
 struct sniff_rule {
-	struct pb_str name;	     /* empty: the unnamed one */
-	struct sniff_match filter;   /* on the message's name; no text: any */
-	uint64_t age_us;	     /* at least so old; 0: any */
+	struct pb_str name;        /* empty: the unnamed one */
+	struct sniff_match filter; /* on the message's name; no text: any */
+	uint64_t age_us;           /* at least so old; 0: any */
 	const struct sniff_param *params;
 	size_t params_n;
 	bool any;     /* one of the parameters is enough */
@@ -36,7 +36,7 @@ struct sniff_rule {
 
 struct sniff_rules {
 	struct pb_arena *arena; /* everything lies in it, this too */
-	bool on, timer;		/* show at all; show engine.timer too */
+	bool on, timer;         /* show at all; show engine.timer too */
 	const struct sniff_rule *rules;
 	size_t count;
 };

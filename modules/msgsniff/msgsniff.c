@@ -28,14 +28,16 @@ struct tap {
 /* Home loop only. */
 struct shared {
 	struct sniff_rules *rules; /* while off: no tap has them */
-	struct tap *tap;	   /* while on */
-	struct pb_str track;	   /* absent: not in `handlers` */
+	struct tap *tap;           /* while on */
+	struct pb_str track;       /* absent: not in `handlers` */
 };
 
 enum { SNIFF_BAD_EXPRESSION, SNIFF_NO_MEMORY };
 static const struct pb_log_row rows[] = {
-	[SNIFF_BAD_EXPRESSION] = { "msgsniff-001", PB_WARN, "An expression of the sniffer is broken and takes no message." },
-	[SNIFF_NO_MEMORY] = { "msgsniff-002", PB_WARN, "The sniffer could not be changed for want of memory." },
+	[SNIFF_BAD_EXPRESSION] = { "msgsniff-001", PB_WARN,
+				   "An expression of the sniffer is broken and takes no message." },
+	[SNIFF_NO_MEMORY] = { "msgsniff-002", PB_WARN,
+			      "The sniffer could not be changed for want of memory." },
 	{ NULL },
 };
 static PB_LOG_SOURCE(msgsniff_log, "msgsniff", rows);
@@ -53,9 +55,9 @@ static struct sniff_scene scene(struct pb_loop *l, char name[32])
 {
 	name[0] = '\0';
 	pthread_getname_np(pthread_self(), name, 32);
-	return (struct sniff_scene){
-		.now_us = now_us(l), .thread = (uintptr_t)pthread_self(), .thread_name = pb_str_z(name)
-	};
+	return (struct sniff_scene){ .now_us = now_us(l),
+				     .thread = (uintptr_t)pthread_self(),
+				     .thread_name = pb_str_z(name) };
 }
 
 static bool is_shown(const struct pb_msg *m, const struct tap *tap, const struct sniff_scene *s)
@@ -123,9 +125,12 @@ static void tap_remove(struct pb_bus *bus, struct tap **tp)
 }
 
 /* The rules are the tap's from here on. */
-static int tap_add(struct pb_bus *bus, struct pb_str track, struct sniff_rules *rules, struct tap **out)
+static int tap_add(struct pb_bus *bus, struct pb_str track, struct sniff_rules *rules,
+		   struct tap **out)
 {
-	struct pb_handler_args handler = { .message = PB_STR(""), .fn = on_message, .track = track };
+	struct pb_handler_args handler = { .message = PB_STR(""),
+					   .fn = on_message,
+					   .track = track };
 	struct pb_hook_args hook = { .fn = on_end };
 	struct tap *tap = pb_alloc_zero(1, sizeof(*tap));
 	int err;
@@ -153,7 +158,8 @@ static int change(struct pb_ctx *cx, struct pb_str line)
 {
 	struct shared *sh = cx->shared;
 	struct pb_str why;
-	struct sniff_rules *fresh = sniff_rules_change(sh->tap ? sh->tap->rules : sh->rules, line, &why);
+	struct sniff_rules *fresh =
+		sniff_rules_change(sh->tap ? sh->tap->rules : sh->rules, line, &why);
 
 	if (!fresh)
 		return -ENOMEM;
@@ -180,7 +186,8 @@ static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
 	if (!pb_str_skip_word(&line, PB_STR("sniffer")))
 		return PB_PASS;
 	if (line.n && change(cx, line))
-		pb_log(&msgsniff_log, &rows[SNIFF_NO_MEMORY], "no memory: '%.*s' not done", PB_STR_F(line));
+		pb_log(&msgsniff_log, &rows[SNIFF_NO_MEMORY], "no memory: '%.*s' not done",
+		       PB_STR_F(line));
 	pb_text_init(&t, BLOCK_BYTES);
 	if (sh->tap || sh->rules)
 		sniff_rules_print(sh->tap ? sh->tap->rules : sh->rules, &t);
@@ -254,7 +261,8 @@ static void stop(struct pb_ctx *cx)
 
 static const struct pb_command commands[] = {
 	{ "sniffer",
-	  "sniffer [on|off] [timer [on|off]] [filter REGEX | age SECONDS | params ... | set ... | reset ...]",
+	  "sniffer [on|off] [timer [on|off]] [filter REGEX | age SECONDS | params ... | set ... | "
+	  "reset ...]",
 	  "Print messages as they enter and leave the bus.", PB_HOME, on_command },
 	{ NULL },
 };

@@ -17,7 +17,7 @@
 
 #define EVAL_BYTES (4u << 20)
 /* Steps of one walk: a ring of includes, each within maxdepth, is still work. */
-#define RULES_MAX 1000000
+#define RULES_MAX   1000000
 #define WAIT_MAX_MS 60000
 
 struct frame {
@@ -74,8 +74,8 @@ static void enter(struct regex_eval *e, struct pb_str name, bool replace, bool q
 	}
 	if (!quiet || c)
 		e->complaint = pb_arena_printf(e->arena,
-					       c ? "Possible loop detected, current context '%.*s'" :
-						   "Missing target context '%.*s'",
+					       c ? "Possible loop detected, current context '%.*s'"
+						 : "Missing target context '%.*s'",
 					       PB_STR_F(name));
 	if (!e->frames_n)
 		give_up(e, false);
@@ -140,7 +140,8 @@ static struct regex_expand expander(struct regex_eval *e, const struct pb_msg *m
 	};
 }
 
-static struct pb_str expand(struct regex_eval *e, const struct pb_msg *m, const struct regex_text *t)
+static struct pb_str expand(struct regex_eval *e, const struct pb_msg *m,
+			    const struct regex_text *t)
 {
 	struct regex_expand x = expander(e, m);
 	struct pb_str s = regex_expand(&x, t);
@@ -152,7 +153,8 @@ static struct pb_str expand(struct regex_eval *e, const struct pb_msg *m, const 
 
 /* ---- Conditions ------------------------------------------------------------------ */
 
-static struct pb_str subject(struct regex_eval *e, const struct pb_msg *m, const struct regex_cond *c)
+static struct pb_str subject(struct regex_eval *e, const struct pb_msg *m,
+			     const struct regex_cond *c)
 {
 	struct pb_str s;
 
@@ -329,14 +331,14 @@ static const struct word {
 	struct pb_str word;
 	enum regex_effect (*fn)(struct act *a);
 } words[] = {
-	{ PB_STR_INIT("noop"), act_noop },	{ PB_STR_INIT("return"), act_return },
-	{ PB_STR_INIT("goto"), act_goto },	{ PB_STR_INIT("@goto"), act_try_goto },
-	{ PB_STR_INIT("jump"), act_goto },	{ PB_STR_INIT("@jump"), act_try_goto },
-	{ PB_STR_INIT("include"), act_call },	{ PB_STR_INIT("@include"), act_try_call },
-	{ PB_STR_INIT("call"), act_call },	{ PB_STR_INIT("@call"), act_try_call },
-	{ PB_STR_INIT("match"), act_match },	{ PB_STR_INIT("newmatch"), act_match },
-	{ PB_STR_INIT("rename"), act_rename },	{ PB_STR_INIT("retval"), act_retval },
-	{ PB_STR_INIT("echo"), act_print },	{ PB_STR_INIT("output"), act_print },
+	{ PB_STR_INIT("noop"), act_noop },     { PB_STR_INIT("return"), act_return },
+	{ PB_STR_INIT("goto"), act_goto },     { PB_STR_INIT("@goto"), act_try_goto },
+	{ PB_STR_INIT("jump"), act_goto },     { PB_STR_INIT("@jump"), act_try_goto },
+	{ PB_STR_INIT("include"), act_call },  { PB_STR_INIT("@include"), act_try_call },
+	{ PB_STR_INIT("call"), act_call },     { PB_STR_INIT("@call"), act_try_call },
+	{ PB_STR_INIT("match"), act_match },   { PB_STR_INIT("newmatch"), act_match },
+	{ PB_STR_INIT("rename"), act_rename }, { PB_STR_INIT("retval"), act_retval },
+	{ PB_STR_INIT("echo"), act_print },    { PB_STR_INIT("output"), act_print },
 	{ PB_STR_INIT("msleep"), act_msleep },
 };
 

@@ -13,14 +13,14 @@
 
 /** What the walk wants done before the next step. */
 enum regex_effect {
-	REGEX_DO_FINISH,	/* at its end: regex_eval_holds, regex_eval_result */
-	REGEX_DO_PRINT,	/* an output line: text */
-	REGEX_DO_LOG,	/* a log line: level, text */
-	REGEX_DO_COMPLAIN, /* something is wrong with the rules: text */
-	REGEX_DO_NOTE_RENAME,	/* the message has a new name; text is the old one */
-	REGEX_DO_ENQUEUE,	/* enqueue `msg` */
-	REGEX_DO_DISPATCH,	/* dispatch `msg`; step on when it has been walked */
-	REGEX_DO_WAIT,	/* step on after `wait_ms` */
+	REGEX_DO_FINISH,      /* at its end: regex_eval_holds, regex_eval_result */
+	REGEX_DO_PRINT,       /* an output line: text */
+	REGEX_DO_LOG,         /* a log line: level, text */
+	REGEX_DO_COMPLAIN,    /* something is wrong with the rules: text */
+	REGEX_DO_NOTE_RENAME, /* the message has a new name; text is the old one */
+	REGEX_DO_ENQUEUE,     /* enqueue `msg` */
+	REGEX_DO_DISPATCH,    /* dispatch `msg`; step on when it has been walked */
+	REGEX_DO_WAIT,        /* step on after `wait_ms` */
 };
 
 struct regex_request {
@@ -31,15 +31,15 @@ struct regex_request {
 	/* Where in the rules it came from. */
 	struct pb_str context;
 	const struct regex_rule *rule; /* NULL: from no rule */
-	size_t number;		       /* of the rule, from 1 */
+	size_t number;                 /* of the rule, from 1 */
 };
 
 struct regex_eval;
 
 struct regex_eval_args {
 	const struct regex_rules *rules; /* outlive the walk */
-	const struct regex_env *env;	 /* outlives the walk */
-	struct pb_str context, text;	 /* copied */
+	const struct regex_env *env;     /* outlives the walk */
+	struct pb_str context, text;     /* copied */
 	/** The result goes to the message's return value as soon as it is set. */
 	bool result_to_retval;
 };
@@ -51,7 +51,8 @@ void regex_eval_free(struct regex_eval **e);
 int regex_eval_restart(struct regex_eval *e, const struct regex_eval_args *args);
 
 /** Go on until something is to be done. `out` is valid until the next step. */
-enum regex_effect regex_eval_step(struct regex_eval *e, struct pb_msg *m, struct regex_request *out);
+enum regex_effect regex_eval_step(struct regex_eval *e, struct pb_msg *m,
+				  struct regex_request *out);
 
 /** After REGEX_DO_FINISH: did the context return true? */
 bool regex_eval_holds(const struct regex_eval *e);

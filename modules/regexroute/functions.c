@@ -14,7 +14,7 @@
 struct call {
 	struct regex_expand *x;
 	struct pb_arena *into;
-	struct pb_str rest;	      /* everything behind the first comma */
+	struct pb_str rest;           /* everything behind the first comma */
 	struct pb_str raw[ARGS_MAX];  /* as written */
 	struct pb_str args[ARGS_MAX]; /* variables replaced */
 	size_t n;
@@ -28,8 +28,8 @@ struct row {
 	call_fn fn;
 	int op;
 	bool variables; /* arguments may be $names */
-	bool whole;	/* one argument, commas and all */
-	bool bare;	/* also without a comma */
+	bool whole;     /* one argument, commas and all */
+	bool bare;      /* also without a comma */
 };
 
 static struct pb_str arg(const struct call *c, size_t i)
@@ -71,8 +71,8 @@ static struct pb_str variable(struct regex_expand *x, struct pb_str name)
 static struct pb_str ask(struct call *c, struct pb_str a, struct pb_str b)
 {
 	const struct regex_env *env = c->x->env;
-	struct pb_str v = env->ask ? env->ask(env->arg, (enum regex_ask)c->op, a, b, c->into) :
-				     PB_STR_NULL;
+	struct pb_str v =
+		env->ask ? env->ask(env->arg, (enum regex_ask)c->op, a, b, c->into) : PB_STR_NULL;
 
 	return v.p ? v : PB_STR("");
 }
@@ -298,7 +298,10 @@ static struct pb_str fn_constant(struct call *c)
 
 /* ---- The table -------------------------------------------------------------------------- */
 
-#define ROW(text, function, ...) { .name = PB_STR_INIT(text), .fn = function, __VA_ARGS__ }
+#define ROW(text, function, ...)                                                                   \
+	{                                                                                          \
+		.name = PB_STR_INIT(text), .fn = function, __VA_ARGS__                             \
+	}
 
 static const struct row rows[] = {
 	ROW("", fn_constant, .op = ';', .bare = true),

@@ -26,7 +26,7 @@ struct table {
 
 struct regex_index {
 	struct table tables[REGEX_INDEX_OCTETS + 1]; /* by length; 0 unused */
-	uint32_t *others; /* rules without a literal */
+	uint32_t *others;                            /* rules without a literal */
 	uint32_t others_n;
 	bool nocase;
 };

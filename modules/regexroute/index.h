@@ -27,7 +27,8 @@ struct regex_cursor {
 };
 
 /** Start for `text`; a NULL `index` makes every rule a candidate. */
-void regex_cursor_start(struct regex_cursor *c, const struct regex_index *index, struct pb_str text);
+void regex_cursor_start(struct regex_cursor *c, const struct regex_index *index,
+			struct pb_str text);
 
 /** The first candidate that is not before `from`; SIZE_MAX: none is left. */
 size_t regex_cursor_next(struct regex_cursor *c, size_t from);

@@ -40,7 +40,8 @@ static enum pb_verdict on_preroute(struct pb_msg *m, struct pb_ctx *cx)
 
 static enum pb_verdict on_route(struct pb_msg *m, struct pb_ctx *cx)
 {
-	struct pb_str called = pb_msg_get(m, PB_STR("called")), context = pb_msg_get(m, PB_STR("context"));
+	struct pb_str called = pb_msg_get(m, PB_STR("called")),
+		      context = pb_msg_get(m, PB_STR("context"));
 
 	if (!called.n)
 		return PB_PASS;

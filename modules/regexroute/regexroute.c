@@ -11,11 +11,13 @@
 #include <errno.h>
 
 const struct pb_log_row regex_log_rows[] = {
-	[REGEX_LOG_COMPLAINT] = { "regexroute-001", PB_WARN, "A rule asks for what is not possible; the text says what." },
+	[REGEX_LOG_COMPLAINT] = { "regexroute-001", PB_WARN,
+				  "A rule asks for what is not possible; the text says what." },
 	[REGEX_LOG_ENQUEUE] = { "regexroute-002", PB_ALL, "A rule enqueues a message." },
 	[REGEX_LOG_DISPATCH] = { "regexroute-003", PB_ALL, "A rule dispatches a message." },
 	[REGEX_LOG_RENAME] = { "regexroute-004", PB_ALL, "A rule gives the message another name." },
-	[REGEX_LOG_NO_MEMORY] = { "regexroute-005", PB_WARN, "Rules were given up for want of memory." },
+	[REGEX_LOG_NO_MEMORY] = { "regexroute-005", PB_WARN,
+				  "Rules were given up for want of memory." },
 	[REGEX_LOG_NO_HANDLER] = { "regexroute-006", PB_WARN, "A handler could not be made." },
 	{ NULL },
 };
@@ -28,7 +30,8 @@ PB_LOG_SOURCE(regex_rex_log, "rex_debug", rex_rows);
 static void set_variables(struct regex_vars *v, const struct regex_assignments *list, bool once)
 {
 	for (size_t i = 0; i < list->count; i++)
-		(void)(once ? regex_vars_set_once : regex_vars_set)(v, list->at[i].name, list->at[i].value);
+		(void)(once ? regex_vars_set_once : regex_vars_set)(v, list->at[i].name,
+								    list->at[i].value);
 }
 
 /* Every loop is made ready before the first handler exists anywhere. */
@@ -62,7 +65,8 @@ static enum pb_reload reload(struct pb_ctx *cx, const void *old)
 		set_variables(sh->vars, &s->once, true);
 	set_variables(sh->vars, &s->init, false);
 	if (regex_points_sync(cx))
-		pb_log(&regex_log, &regex_log_rows[REGEX_LOG_NO_HANDLER], "no memory for a handler");
+		pb_log(&regex_log, &regex_log_rows[REGEX_LOG_NO_HANDLER],
+		       "no memory for a handler");
 	return PB_RELOAD_OK;
 }
 

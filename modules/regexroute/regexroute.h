@@ -11,8 +11,8 @@
 struct regex_shared {
 	struct regex_vars *vars;
 	atomic_uint dispatching; /* `dispatch` actions under way */
-	struct pb_list points;	 /* home loop only */
-	size_t extra;		 /* of them made by [extra]; home loop only */
+	struct pb_list points;   /* home loop only */
+	size_t extra;            /* of them made by [extra]; home loop only */
 };
 
 /** On each loop. */
@@ -20,7 +20,7 @@ struct regex_loop {
 	struct pb_ctx *cx;
 	struct regex_env env;
 	struct regex_job *spare; /* for the next walk */
-	struct pb_list parked;	 /* walks that hold their message */
+	struct pb_list parked;   /* walks that hold their message */
 	size_t processing;
 	bool stopped;
 };

@@ -136,7 +136,8 @@ static void use_default(struct build *b, struct pb_str regex, struct regex_cond 
 }
 
 /* Compile `left`; `at` is its place. */
-static void compile_cond(struct build *b, struct pb_str left, struct pb_pos at, struct regex_cond *c)
+static void compile_cond(struct build *b, struct pb_str left, struct pb_pos at,
+			 struct regex_cond *c)
 {
 	struct pb_str whole = left, why = PB_STR_NULL;
 	const char *wrong;
@@ -152,7 +153,8 @@ static void compile_cond(struct build *b, struct pb_str left, struct pb_pos at, 
 		use_default(b, left, c);
 		return;
 	}
-	err = pb_pattern_new_negatable(left, b->args->pattern_flags, b->a, &c->pattern, &c->negate, &why);
+	err = pb_pattern_new_negatable(left, b->args->pattern_flags, b->a, &c->pattern, &c->negate,
+				       &why);
 	if (err == -EINVAL) {
 		c->subject = REGEX_SUBJECT_BROKEN;
 		pb_findings_add(b->f, place(at, whole, left), PB_SEV_ERROR, "regexroute-101",
@@ -183,8 +185,8 @@ static size_t count_links(struct pb_str right)
 }
 
 /* All conditions of an entry; what remains of its value is answered. */
-static struct pb_str compile_conds(struct build *b, const struct pb_conf_entry *e, struct pb_str left,
-				   struct regex_rule *r)
+static struct pb_str compile_conds(struct build *b, const struct pb_conf_entry *e,
+				   struct pb_str left, struct regex_rule *r)
 {
 	struct pb_str right = e->value.p ? e->value : PB_STR("");
 	struct regex_cond *c;
@@ -206,7 +208,8 @@ static struct pb_str compile_conds(struct build *b, const struct pb_conf_entry *
 				 "no '=' after a condition", right);
 			return PB_STR("");
 		}
-		compile_cond(b, pb_str_head(right, (size_t)eq), place(e->value_at, e->value, right), c);
+		compile_cond(b, pb_str_head(right, (size_t)eq), place(e->value_at, e->value, right),
+			     c);
 		right = pb_str_trim(pb_str_from(right, (size_t)eq + 1));
 	}
 	return right;
@@ -220,8 +223,10 @@ static void compile_action(struct build *b, struct pb_str right, struct regex_ru
 		struct pb_str word;
 		enum regex_action action;
 	} raw[] = {
-		{ PB_STR_INIT("echo"), REGEX_ECHO },	     { PB_STR_INIT("output"), REGEX_ECHO },
-		{ PB_STR_INIT("debug"), REGEX_DEBUG },	     { PB_STR_INIT("dispatch"), REGEX_DISPATCH },
+		{ PB_STR_INIT("echo"), REGEX_ECHO },
+		{ PB_STR_INIT("output"), REGEX_ECHO },
+		{ PB_STR_INIT("debug"), REGEX_DEBUG },
+		{ PB_STR_INIT("dispatch"), REGEX_DISPATCH },
 		{ PB_STR_INIT("enqueue"), REGEX_ENQUEUE },
 	};
 
@@ -293,6 +298,7 @@ static void compile_rule(struct build *b, const struct pb_conf_entry *e, struct 
 	struct pb_str left = e->key;
 	bool close = pb_str_starts(left, PB_STR("}"));
 
+	r->at = e->value_at;
 	r->left = pb_arena_str(b->a, e->key);
 	r->right = pb_arena_str(b->a, e->value.p ? e->value : PB_STR(""));
 	r->otherwise = i + 1;
@@ -311,7 +317,8 @@ static void compile_rule(struct build *b, const struct pb_conf_entry *e, struct 
 	}
 }
 
-static void compile_context(struct build *b, const struct pb_conf_section *s, struct regex_context *c)
+static void compile_context(struct build *b, const struct pb_conf_section *s,
+			    struct regex_context *c)
 {
 	struct blocks k = { .depth = 0 };
 	struct regex_rule *rules = pb_arena_alloc(b->a, (s->count + !s->count) * sizeof(*rules));
@@ -324,7 +331,8 @@ static void compile_context(struct build *b, const struct pb_conf_section *s, st
 	for (size_t i = 0; i < s->count; i++)
 		compile_rule(b, &s->entries[i], &k, rules, i, s->count);
 	for (size_t d = 0; d < k.depth; d++)
-		pb_findings_add(b->f, s->entries[k.open[d]].key_at, PB_SEV_WARNING, "regexroute-106",
+		pb_findings_add(b->f, s->entries[k.open[d]].key_at, PB_SEV_WARNING,
+				"regexroute-106",
 				"the block is never closed: it ends with its context");
 	set_ends(rules, s->count);
 	c->index = regex_index_new(rules, s->count, b->a);
@@ -351,6 +359,46 @@ static void compile_default(struct build *b)
 				PB_STR_F(b->args->default_rule), PB_STR_F(why));
 }
 
+#define NAMES_MAX 256
+
+static struct pb_str near_context(const struct regex_rules *rules, struct pb_str name)
+{
+	struct pb_str names[NAMES_MAX];
+	size_t n = 0;
+
+	for (; n < rules->count && n < NAMES_MAX; n++)
+		names[n] = rules->contexts[n].name;
+	return pb_suggest(name, names, n);
+}
+
+/* A target that is written out and not there. With '@' nobody is to be told. */
+static void check_target(struct build *b, const struct regex_rule *r)
+{
+	static const struct pb_str words[] = { PB_STR_INIT("goto"), PB_STR_INIT("jump"),
+					       PB_STR_INIT("include"), PB_STR_INIT("call") };
+	const struct regex_text *t = r->pieces;
+	struct pb_str name, near;
+	size_t i = 0;
+
+	if (r->action != REGEX_PIECES || !t || t->captures || t->params || t->functions)
+		return;
+	for (name = t->raw; i < 4 && !pb_str_skip_word(&name, words[i]);)
+		i++;
+	if (i == 4 || regex_rules_context(b->rules, name))
+		return;
+	near = near_context(b->rules, name);
+	pb_findings_add(b->f, r->at, PB_SEV_WARNING, "regexroute-111",
+			"there is no context [%.*s]%s%.*s%s", PB_STR_F(name),
+			near.p ? ", did you mean [" : "", PB_STR_F(near), near.p ? "]?" : "");
+}
+
+static void check_targets(struct build *b)
+{
+	for (size_t i = 0; i < b->rules->count; i++)
+		for (size_t k = 0; k < b->rules->contexts[i].count; k++)
+			check_target(b, &b->rules->contexts[i].rules[k]);
+}
+
 int regex_rules_new(const struct regex_rules_args *args, struct pb_arena *a, struct pb_findings *f,
 		    const struct regex_rules **out)
 {
@@ -374,6 +422,7 @@ int regex_rules_new(const struct regex_rules_args *args, struct pb_arena *a, str
 	if (pb_arena_failed(a))
 		return -ENOMEM;
 	qsort(c, r->count, sizeof(*c), by_name);
+	check_targets(&b);
 	*out = r;
 	return 0;
 }

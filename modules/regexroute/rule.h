@@ -49,16 +49,17 @@ enum regex_action {
 
 struct regex_rule {
 	struct pb_str left, right; /* as written, for the log */
+	struct pb_pos at;          /* of the right side */
 	const struct regex_cond *conds;
 	size_t conds_n;
 	enum regex_action action;
 	const struct regex_text *pieces;
 	size_t pieces_n;
 	bool uses_captures;
-	bool closes;   /* begins with '}': after a taken branch go to `end` ... */
-	bool ignored;  /* a stray '}' */
-	bool overflow; /* opens one block too many: the context ends */
-	size_t end;    /* ... the rule behind the whole chain */
+	bool closes;      /* begins with '}': after a taken branch go to `end` ... */
+	bool ignored;     /* a stray '}' */
+	bool overflow;    /* opens one block too many: the context ends */
+	size_t end;       /* ... the rule behind the whole chain */
 	size_t otherwise; /* where to go on when the conditions do not hold */
 };
 

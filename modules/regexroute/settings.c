@@ -11,16 +11,17 @@
 const struct pb_opt regex_options[] = {
 	{ PB_OPT_INT, "preroute", AT(preroute), .def = 100, .lo = 0, .hi = INT32_MAX,
 	  .section = "priorities", .doc = "Priority of the call.preroute handler; 0: none." },
-	{ PB_OPT_INT, "route", AT(route), .def = 100, .lo = 0, .hi = INT32_MAX, .section = "priorities",
-	  .doc = "Priority of the call.route handler; 0: none." },
+	{ PB_OPT_INT, "route", AT(route), .def = 100, .lo = 0, .hi = INT32_MAX,
+	  .section = "priorities", .doc = "Priority of the call.route handler; 0: none." },
 	{ PB_OPT_INT, "status", AT(status), .def = 110, .lo = 0, .hi = INT32_MAX,
-	  .flags = PB_OPT_ACCEPTED, .section = "priorities", .doc = "Priority of the status handlers." },
+	  .flags = PB_OPT_ACCEPTED, .section = "priorities",
+	  .doc = "Priority of the status handlers." },
 	{ PB_OPT_BOOL, "extended", AT(extended), .section = "priorities",
 	  .doc = "Expressions of rules are POSIX extended ones, not basic." },
 	{ PB_OPT_BOOL, "insensitive", AT(insensitive), .section = "priorities",
 	  .doc = "Expressions of rules match without regard to case." },
-	{ PB_OPT_INT, "maxdepth", AT(maxdepth), .def = 5, .lo = 5, .hi = 100, .section = "priorities",
-	  .doc = "How deep goto and include may nest." },
+	{ PB_OPT_INT, "maxdepth", AT(maxdepth), .def = 5, .lo = 5, .hi = 100,
+	  .section = "priorities", .doc = "How deep goto and include may nest." },
 	{ PB_OPT_STR, "defaultrule", AT(defaultrule),
 	  .defs = "^\\(false\\|no\\|off\\|disable\\|f\\|0*\\)$^", .section = "priorities",
 	  .doc = "Expression for ${...} and $(...) conditions that have none." },
@@ -63,13 +64,15 @@ struct reading {
 	struct regex_entry *entries;
 };
 
-static void call_entry(struct reading *r, enum regex_kind kind, int64_t priority, struct pb_str message,
-		       struct pb_str param)
+static void call_entry(struct reading *r, enum regex_kind kind, int64_t priority,
+		       struct pb_str message, struct pb_str param)
 {
 	if (priority)
-		r->entries[r->s->entries_n++] = (struct regex_entry){
-			.kind = kind, .priority = (unsigned)priority, .message = message, .param = param
-		};
+		r->entries[r->s->entries_n++] =
+			(struct regex_entry){ .kind = kind,
+					      .priority = (unsigned)priority,
+					      .message = message,
+					      .param = param };
 }
 
 /* "^..." is an expression, anything else the exact value. */
@@ -82,7 +85,8 @@ static bool read_filter(struct reading *r, const struct pb_conf_entry *e, struct
 	if (pb_pattern_new(x->filter_value, 0, r->a, &x->filter, &why) != -EINVAL)
 		return true;
 	pb_findings_add(r->f, e->value_at, PB_SEV_ERROR, "regexroute-107",
-			"bad expression '%.*s': %.*s, no handler", PB_STR_F(x->filter_value), PB_STR_F(why));
+			"bad expression '%.*s': %.*s, no handler", PB_STR_F(x->filter_value),
+			PB_STR_F(why));
 	return false;
 }
 
@@ -106,8 +110,8 @@ static void extra_entry(struct reading *r, const struct pb_conf_entry *e)
 		x.context = x.message;
 	if (!regex_rules_context(r->s->rules, x.context)) {
 		pb_findings_add(r->f, e->key_at, PB_SEV_WARNING, "regexroute-108",
-				"there is no context [%.*s]: no handler for '%.*s'", PB_STR_F(x.context),
-				PB_STR_F(x.message));
+				"there is no context [%.*s]: no handler for '%.*s'",
+				PB_STR_F(x.context), PB_STR_F(x.message));
 		return;
 	}
 	if (read_filter(r, e, &x))
@@ -145,7 +149,8 @@ static int read_assignments(const struct pb_conf *c, struct pb_str section, stru
 		return -ENOMEM;
 	for (size_t i = 0; i < s->count; i++) {
 		x[i].name = pb_arena_str(a, s->entries[i].key);
-		x[i].value = pb_arena_str(a, s->entries[i].value.p ? s->entries[i].value : PB_STR(""));
+		x[i].value =
+			pb_arena_str(a, s->entries[i].value.p ? s->entries[i].value : PB_STR(""));
 	}
 	*out = (struct regex_assignments){ x, s->count };
 	return 0;
@@ -153,14 +158,16 @@ static int read_assignments(const struct pb_conf *c, struct pb_str section, stru
 
 /* The built-in default rule is a basic expression and means another thing in an
  * extended one. */
-static void check_default(const struct regex_settings *s, const struct pb_conf *c, struct pb_findings *f)
+static void check_default(const struct regex_settings *s, const struct pb_conf *c,
+			  struct pb_findings *f)
 {
 	const struct pb_conf_section *p = pb_conf_section(c, PB_STR("priorities"));
 	const struct pb_conf_entry *e = p ? pb_conf_find(p, PB_STR("extended")) : NULL;
 
 	if (s->extended && e && !pb_conf_find(p, PB_STR("defaultrule")))
-		pb_findings_add(f, e->key_at, PB_SEV_WARNING, "regexroute-110",
-				"extended=yes needs a defaultrule written as an extended expression");
+		pb_findings_add(
+			f, e->key_at, PB_SEV_WARNING, "regexroute-110",
+			"extended=yes needs a defaultrule written as an extended expression");
 }
 
 int regex_settings_read(const struct pb_conf *c, void *settings, struct pb_arena *a,

@@ -17,7 +17,7 @@ struct regex_entry {
 	enum regex_kind kind;
 	unsigned priority;
 	struct pb_str message;
-	struct pb_str param;   /* its value is the match string; empty: the message's name */
+	struct pb_str param; /* its value is the match string; empty: the message's name */
 	struct pb_str context;
 	struct pb_str filter_name; /* empty: none */
 	struct pb_str filter_value;

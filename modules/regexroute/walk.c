@@ -64,8 +64,9 @@ static struct pb_str timestamp(struct pb_loop *l, struct pb_arena *into)
 	struct tm t;
 
 	gmtime_r(&s, &t);
-	return pb_arena_printf(into, "%04d%02d%02d%02d%02d%02d.%06u", t.tm_year + 1900, t.tm_mon + 1,
-			       t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, (unsigned)(us % 1000000));
+	return pb_arena_printf(into, "%04d%02d%02d%02d%02d%02d.%06u", t.tm_year + 1900,
+			       t.tm_mon + 1, t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec,
+			       (unsigned)(us % 1000000));
 }
 
 static struct pb_str digit(struct pb_loop *l)
@@ -182,16 +183,18 @@ static void answered(struct pb_msg *m, bool handled, void *arg)
 
 static void log_sent(const struct regex_request *r, enum regex_log_id id, const char *what)
 {
-	pb_log(&regex_log, &regex_log_rows[id], "%s new message '%.*s' by rule #%zu '%.*s' in context '%.*s'",
-	       what, PB_STR_F(pb_msg_name(r->msg)), r->number, PB_STR_F(r->rule->left),
+	pb_log(&regex_log, &regex_log_rows[id],
+	       "%s new message '%.*s' by rule #%zu '%.*s' in context '%.*s'", what,
+	       PB_STR_F(pb_msg_name(r->msg)), r->number, PB_STR_F(r->rule->left),
 	       PB_STR_F(r->context));
 }
 
 static void log_rename(const struct regex_request *r, const struct pb_msg *m)
 {
 	pb_log(&regex_log, &regex_log_rows[REGEX_LOG_RENAME],
-	       "Renaming message '%.*s' to '%.*s' by rule #%zu '%.*s' in context '%.*s'", PB_STR_F(r->text),
-	       PB_STR_F(pb_msg_name(m)), r->number, PB_STR_F(r->rule->left), PB_STR_F(r->context));
+	       "Renaming message '%.*s' to '%.*s' by rule #%zu '%.*s' in context '%.*s'",
+	       PB_STR_F(r->text), PB_STR_F(pb_msg_name(m)), r->number, PB_STR_F(r->rule->left),
+	       PB_STR_F(r->context));
 }
 
 /* Carry out one request. False: the walk has to wait. */
@@ -206,8 +209,8 @@ static bool perform(struct regex_job *j, enum regex_effect effect, struct regex_
 		pb_log_output(r->text);
 		break;
 	case REGEX_DO_LOG:
-		pb_log_at(s->rex_debug ? &regex_rex_log : &regex_log, (enum pb_level)r->level, "%.*s",
-			  PB_STR_F(r->text));
+		pb_log_at(s->rex_debug ? &regex_rex_log : &regex_log, (enum pb_level)r->level,
+			  "%.*s", PB_STR_F(r->text));
 		break;
 	case REGEX_DO_COMPLAIN:
 		pb_log(&regex_log, &regex_log_rows[REGEX_LOG_COMPLAINT], "%.*s", PB_STR_F(r->text));
@@ -246,14 +249,16 @@ static void say(const struct regex_job *j, bool holds, struct pb_str result)
 	if (!pb_log_wants(&plain_log, PB_INFO))
 		return;
 	if (holds && route)
-		pb_log(&plain_log, row, "Routing call to '%.*s' in context '%.*s' via '%.*s' in %llu usec",
-		       PB_STR_F(j->text), PB_STR_F(j->context), PB_STR_F(result), (unsigned long long)us);
+		pb_log(&plain_log, row,
+		       "Routing call to '%.*s' in context '%.*s' via '%.*s' in %llu usec",
+		       PB_STR_F(j->text), PB_STR_F(j->context), PB_STR_F(result),
+		       (unsigned long long)us);
 	else if (holds)
 		pb_log(&plain_log, row, "Classifying caller '%.*s' in context '%.*s' in %llu usec",
 		       PB_STR_F(j->text), PB_STR_F(result), (unsigned long long)us);
 	else
-		pb_log(&plain_log, row, "Could not %s '%.*s' in context '%.*s', wasted %llu usec", what,
-		       PB_STR_F(j->text), PB_STR_F(j->context), (unsigned long long)us);
+		pb_log(&plain_log, row, "Could not %s '%.*s' in context '%.*s', wasted %llu usec",
+		       what, PB_STR_F(j->text), PB_STR_F(j->context), (unsigned long long)us);
 }
 
 /* The result text goes where the asking message expects it. */

@@ -50,6 +50,15 @@ static void add_numbers(struct regfile_users *u, struct regfile_user *user, stru
 	}
 }
 
+static void check_name(const struct pb_conf_section *s, struct pb_findings *f)
+{
+	static const struct pb_str general = PB_STR_INIT("general");
+
+	if (pb_suggest(s->name, &general, 1).p)
+		pb_findings_add(f, s->at, PB_SEV_WARNING, "regfile-103",
+				"[%.*s] is read as a user, did you mean 'general'?", PB_STR_F(s->name));
+}
+
 static void check_password(const struct regfile_user *user, const struct pb_conf_section *s,
 			   struct pb_findings *f)
 {
@@ -84,6 +93,7 @@ static void read_user(struct regfile_users *u, const struct pb_conf_section *s, 
 				(struct pb_param){ pb_arena_str(a, e->key), pb_arena_str(a, e->value) };
 		}
 	}
+	check_name(s, f);
 	check_password(user, s, f);
 	user->next = u->slots[slot];
 	u->slots[slot] = user;

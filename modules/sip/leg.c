@@ -260,6 +260,12 @@ static void on_request(void *arg, struct sip_dialog *d, struct sip_txn_id id, co
 	case SIP_UPDATE:
 		sip_dialog_answer(d, id, 488, PB_STR_NULL);
 		return;
+	case SIP_REFER: /* transfers come later */
+		sip_dialog_answer(d, id, 603, PB_STR_NULL);
+		return;
+	case SIP_PRACK: /* nothing of ours was sent reliably */
+		sip_dialog_answer(d, id, 481, PB_STR_NULL);
+		return;
 	case SIP_INFO:
 		if (on_info_dtmf(leg, id, in))
 			return;

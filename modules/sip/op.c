@@ -48,8 +48,8 @@ void sip_op_free(struct sip_op **opp)
 
 void sip_common_headers(const struct sip_settings *s, struct sip_build *b, bool answer)
 {
-	if (!(s->flags & 4) && s->useragent.n)
-		sip_build_hdr(b, answer ? SIP_HDR_SERVER : SIP_HDR_USER_AGENT, s->useragent);
+	if (!answer && !(s->flags & 4) && s->useragent.n) /* Server is the stack's to add */
+		sip_build_hdr(b, SIP_HDR_USER_AGENT, s->useragent);
 	if (!(s->flags & 2))
 		sip_build_hdr(b, SIP_HDR_ALLOW, s->allow);
 }

@@ -124,6 +124,9 @@ void sip_on_request(void *arg, struct sip_txn_id id, const struct sip_arrival *i
 			sip_server_answer(sl->stack, id, 503, PB_STR_NULL);
 		return;
 	case SIP_BYE:
+	case SIP_PRACK:
+	case SIP_UPDATE:
+	case SIP_REFER: /* without a call there is nothing to transfer */
 		sip_server_answer(sl->stack, id, 481, PB_STR_NULL);
 		return;
 	default:

@@ -40,6 +40,10 @@ const struct pb_opt sip_options[] = {
 	{ PB_OPT_STR, "nat_address", AT(nat_address), .defs = "", .doc = "Host that Via and Contact name." },
 	{ PB_OPT_INT, "flags", AT(flags), .def = 0, .lo = 0, .hi = 255,
 	  .doc = "2: no Allow; 4: no User-Agent and Server." },
+	{ PB_OPT_STR, "transfer", AT(transfer_mode), .defs = "yes",
+	  .doc = "Take REFER: a boolean or chan-disable; calls refuse it (603)." },
+	{ PB_OPT_BOOL, "update", AT(update), .def = 0, .doc = "Take UPDATE; calls refuse it (488)." },
+	{ PB_OPT_BOOL, "prack", AT(prack), .def = 0, .doc = "Take PRACK; no call awaits one (481)." },
 	{ PB_OPT_BOOL, "progress", AT(progress), .def = 0, .doc = "Send 183 as soon as a call is routed." },
 	{ PB_OPT_BOOL, "enable", AT(registrar_enable), .def = 1, .section = "registrar", .doc = "Take REGISTER." },
 	{ PB_OPT_BOOL, "auth_required", AT(auth_required), .def = 1, .section = "registrar",
@@ -82,10 +86,7 @@ const struct pb_opt sip_options[] = {
 	ACCEPTED(PB_OPT_INT, "floodevents", "Overload is judged otherwise."),
 	ACCEPTED(PB_OPT_BOOL, "floodprotection", "Overload is judged otherwise."),
 	ACCEPTED(PB_OPT_INT, "congestion_retry", "Retry-After is drawn at random."),
-	ACCEPTED(PB_OPT_STR, "transfer", "REFER."),
 	ACCEPTED(PB_OPT_BOOL, "refer_update", "REFER."),
-	ACCEPTED(PB_OPT_BOOL, "update", "UPDATE."),
-	ACCEPTED(PB_OPT_BOOL, "prack", "Reliable provisional responses."),
 	ACCEPTED(PB_OPT_BOOL, "fork", "Forked answers follow RFC 3261."),
 	ACCEPTED(PB_OPT_BOOL, "fork_early", "Forked answers follow RFC 3261."),
 	ACCEPTED(PB_OPT_BOOL, "ignorevia", "Answers go to where the packet came from."),
@@ -137,8 +138,14 @@ static void make_allow(struct sip_settings *s, struct pb_arena *a)
 	pb_text_lit(&t, "ACK, INVITE, BYE, CANCEL");
 	if (s->registrar_enable)
 		pb_text_lit(&t, ", REGISTER");
+	if (s->transfer)
+		pb_text_lit(&t, ", REFER");
 	if (s->options_enable)
 		pb_text_lit(&t, ", OPTIONS");
+	if (s->update)
+		pb_text_lit(&t, ", UPDATE");
+	if (s->prack)
+		pb_text_lit(&t, ", PRACK");
 	if (s->info)
 		pb_text_lit(&t, ", INFO");
 	s->allow = pb_arena_str(a, pb_text_str(&t));
@@ -193,13 +200,13 @@ static int add_listener(struct sip_settings *s, const struct sip_listener_conf *
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (!same_place(&s->listeners[i], l))
 			continue;
-		pb_findings_add(f, l->at, PB_SEV_ERROR, "sip-conf-001",
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "sip-020",
 				"listener '%.*s' has the address and port of listener '%.*s'", PB_STR_F(l->name),
 				PB_STR_F(s->listeners[i].name));
 		return -EINVAL;
 	}
 	if (l->type != 0) {
-		pb_findings_add(f, l->at, PB_SEV_WARNING, "sip-conf-002",
+		pb_findings_add(f, l->at, PB_SEV_WARNING, "sip-021",
 				"listener '%.*s': only udp is supported, it does not listen", PB_STR_F(l->name));
 		return 0;
 	}
@@ -264,6 +271,7 @@ int sip_settings_read(const struct pb_conf *c, void *settings, struct pb_arena *
 		s->registrar_enable = s->registrar;
 	if (!opt || !pb_conf_find(opt, PB_STR("enable")))
 		s->options_enable = s->options;
+	s->transfer = pb_str_to_bool(s->transfer_mode, pb_str_eq(s->transfer_mode, PB_STR("chan-disable")));
 	if (s->t4 < 3 * s->t1)
 		s->t4 = 3 * s->t1;
 	err = read_methods(c, s, a);

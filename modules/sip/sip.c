@@ -99,6 +99,14 @@ static void loop_stop(struct pb_ctx *cx)
 	pb_driver_free(&sl->driver);
 }
 
+static void set_server(struct sip_loop *sl)
+{
+	const struct sip_settings *s = sip_conf(sl);
+
+	if (sl->transport)
+		sip_transport_set_server(sl->transport, s->flags & 4 ? PB_STR("") : s->useragent);
+}
+
 static int loop_start(struct pb_ctx *cx)
 {
 	struct sip_loop *sl = sip_on(cx);
@@ -130,6 +138,7 @@ static int loop_start(struct pb_ctx *cx)
 		sl->stack = sip_ua_stack(sl->ua);
 		sl->transport = sip_ua_transport(sl->ua);
 	}
+	set_server(sl);
 	for (size_t i = 0; i < s->listener_count && !err; i++)
 		err = open_listener(sl, &s->listeners[i]);
 	return err;
@@ -145,6 +154,7 @@ static void loop_reload(struct pb_ctx *cx, const void *old)
 	if (!sl->driver)
 		return;
 	sip_stack_set_timing(sl->stack, &t);
+	set_server(sl);
 	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
 }
 
@@ -257,6 +267,7 @@ static const struct pb_handler handlers[] = {
 PB_MODULE(sip) = {
 	.abi = PB_MODULE_ABI,
 	.name = "sip",
+	.required = true,
 	.doc = "SIP calls, registrations and messages over UDP.",
 	.aliases = "ysipchan",
 	.conf = "ysipchan",

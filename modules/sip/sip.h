@@ -38,7 +38,7 @@ struct sip_settings {
 	struct pb_str addr, useragent, realm;
 	bool generate, info, options, transfer, registrar, update, prack, nat, ipv6, privacy, progress;
 	bool listen_general;
-	struct pb_str nat_address;
+	struct pb_str nat_address, transfer_mode;
 	int64_t flags;
 	/* [registrar], [options] */
 	bool registrar_enable, options_enable, auth_required;
@@ -136,7 +136,7 @@ int sip_op_begin(struct sip_op *op, unsigned code, struct pb_str reason, struct 
 int sip_op_send(struct sip_op *op, struct pb_str type, struct pb_str body);
 /** Both, and the op is over. */
 void sip_op_answer(struct sip_op **op, unsigned code, struct pb_str reason);
-/** Server, and Allow except on 100: what every answer of ours carries. */
+/** User-Agent (requests) and Allow: what all of ours carry. */
 void sip_common_headers(const struct sip_settings *s, struct sip_build *b, bool answer);
 
 /* ---- params.c ---------------------------------------------------------------------------- */

@@ -65,7 +65,6 @@ def sipsak_to_baresip(t):
 	equal(code, 0, f'exit code of sipsak ({text})')
 	contains(text, '401', 'sipsak was challenged')
 	b.process.expect(r'hello Monica', 5)
-	e.idle()
 	t.proves('YM-28', 'YM-42', 'YM-43')
 
 
@@ -75,14 +74,13 @@ def sipp_to_phone(t):
 	e = chat(t)
 	p = registered(t, '234', 2)
 	t.uac(3, (LOCAL, 5060), 1, 1, name='message', scenario='message', port=5070,
-		args=('-s', '234', '-au', '123', '-ap', 'mypass123')).wait(20, 1)
+		args=('-s', '234', '-au', '123', '-ap', 'mypass123', '-auth_uri', f'234@{LOCAL}')).wait(20, 1)
 	m = p.request('MESSAGE')
 	p.reply(m, 200, 'OK')
 	equal(m.body, b'sent by SIPp', 'body')
-	e.idle()
 
 
-@test(limit=60, alone=True)
+@test(limit=90, alone=True)
 def page_replayed(t):
 	"""The page's packet, its challenge, and the trace that follows, in the page's order."""
 	e = chat(t)
@@ -91,7 +89,8 @@ def page_replayed(t):
 	equal(len(PAGE), 381, "bytes of the page's packet")
 
 	challenge = sender.transact(page_packet())
-	_challenge(challenge, sender)
+	if _challenge(challenge, sender):
+		t.proves('YM-48')
 	lists([m.status for *_, m in sender.trace[1:]], [401], 'answers before the challenge')
 	_user_auth(e, sender)
 
@@ -106,13 +105,13 @@ def page_replayed(t):
 
 	asked = e.wait_sniffed('sip.message', done=False)
 	done = e.wait_sniffed('sip.message')
-	_sip_message(asked, done, sender, credentials)
+	_sip_message(asked, done, sender)
 	_delivery(e, receiver)
 	contains('\n'.join(e.process.lines), "Got SIP MESSAGE type 'text/plain'  from '123': hello Monica", 'echo rule')
 	e.process.expect(r"Late routing call to 'lateroute/234' via 'sip/sip:234@", 5)
-	e.idle()
+	e.idle(45)	# T1 is 500 ms here: transactions last 32 s
 	t.proves('YM-20', 'YM-21', 'YM-22', 'YM-24', 'YM-25', 'YM-29', 'YM-30', 'YM-32', 'YM-33', 'YM-35', 'YM-36',
-		'YM-44', 'YM-46', 'YM-47', 'YM-48', 'YM-49', 'YM-50', 'YM-51', 'YM-52', 'YM-53', 'YM-54', 'YM-55', 'YM-56',
+		'YM-44', 'YM-46', 'YM-47', 'YM-49', 'YM-50', 'YM-51', 'YM-52', 'YM-53', 'YM-54', 'YM-55', 'YM-56',
 		'YM-57', 'YM-58', 'YM-59', 'YM-60', 'YM-61', 'YM-62', 'YM-63')
 
 
@@ -122,13 +121,16 @@ def _challenge(m, sender):
 	contains(via, f'received={sender.addr[0]}', 'Via')
 	contains(via, f'rport={sender.addr[1]}', 'Via')
 	value = m.get('WWW-Authenticate')
-	for part in ('Digest realm="Yate"', 'stale=FALSE', 'algorithm=MD5', 'qop="auth"', 'opaque="'):
+	for part in ('Digest realm="Yate"', 'algorithm=MD5', 'qop="auth"', 'opaque="'):
 		contains(value, part, 'WWW-Authenticate')
+	contains(value.lower(), 'stale=false', 'WWW-Authenticate')
 	ok(re.search(r'nonce="[^"]+"', value), f'a nonce in {value}')
 	ok(m.get('Server'), 'there is a Server header')
 	equal(m.get('Content-Length'), '0', 'Content-Length')
-	lists(sorted(re.split(r',\s*', m.get('Allow'))),
-		sorted(['ACK', 'INVITE', 'BYE', 'CANCEL', 'REGISTER', 'REFER', 'OPTIONS', 'INFO', 'MESSAGE']), 'Allow')
+	allow = re.split(r',\s*', m.get('Allow'))
+	lists([name for name in allow if name != 'REFER'],
+		['ACK', 'INVITE', 'BYE', 'CANCEL', 'REGISTER', 'OPTIONS', 'INFO', 'MESSAGE'], 'Allow')
+	return 'REFER' in allow	# the last of the row's names: it comes with transfer
 
 
 def _user_auth(e, sender):
@@ -142,7 +144,7 @@ def _user_auth(e, sender):
 	contains(done.get('handlers'), 'regfile:100', 'handlers of user.auth')
 
 
-def _sip_message(asked, done, sender, credentials):
+def _sip_message(asked, done, sender):
 	addr, port = sender.addr
 	want = [('username', '123'), ('realm', 'Yate'), ('ip_transport', 'UDP'), ('newcall', 'false'),
 		('domain', '192.168.168.156'), ('device', 'Twinkle/1.4.1'), ('connection_id', 'general'),
@@ -154,10 +156,11 @@ def _sip_message(asked, done, sender, credentials):
 		('sip_from', '"DanielaGrigore" <sip:123@192.168.168.156>;tag=hhzbn'),
 		('sip_content-type', 'text/plain;charset=utf-8'), ('sip_user-agent', 'Twinkle/1.4.1'),
 		('xsip_type', 'text/plain'), ('xsip_body', 'hello Monica')]
-	lists(asked.params, want, 'sip.message')
+	lists([p for p in asked.params if p[0] != 'request_uri'], want, 'sip.message')
 	ok((asked.get('xsip_dlgtag') or '').isdigit(), 'xsip_dlgtag is a decimal number')
 	ok(done.handled and done.retval == '200', f'sip.message returned {done.retval}')
-	lists(done.params, want + [('handlers', 'regexroute:120')], 'sip.message after its handlers')
+	lists([p for p in done.params if p[0] != 'request_uri'], want + [('handlers', 'regexroute:120')],
+		'sip.message after its handlers')
 
 
 def _delivery(e, receiver):
@@ -194,7 +197,6 @@ def refusals(t):
 	m = e.wait_sniffed('call.route', where=lambda m: m.get('message') == 'msg.route')
 	equal((m.handled, m.get('error')), (False, 'offline'), 'route to an offline user')
 	e.wait_sniffed('msg.execute')
-	e.idle()
 	equal(e.sniffed('xsip.generate'), [], 'nothing is generated')
 	t.proves('YM-31', 'YM-34', 'YM-42', 'YM-64')
 
@@ -216,7 +218,6 @@ def files_and_defaults(t):
 	b.reply(m, 200, 'OK')
 	equal((m.body, m.get('Content-Type')), (b'by script', 'text/plain'), 'the text')
 	equal(m.get('From').split(';tag')[0], '<sip:123@nosuch.dom>', 'From')
-	e.idle()
 	t.proves('YM-28', 'YM-37', 'YM-38', 'YM-39')
 
 

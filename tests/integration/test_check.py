@@ -60,7 +60,7 @@ def bad_regex(t):
 
 @test(level='fast')
 def missing_include(t):
-	mistake(t, 'include', 'regexroute.conf', '[default]\n^1=-\n[$include rules.inc]\n', 3, 'error', 'rules.inc')
+	mistake(t, 'include', 'regexroute.conf', '[default]\n^1=-\n[$include rules.inc]\n', 3, 'warning', 'rules.inc')
 
 
 @test(level='fast')
@@ -99,6 +99,7 @@ def broken_site_does_not_start(t):
 	first = t.engine()
 	second = Engine(t.build, t.folder, site(t.host(1)), name='second', console_port=5038)
 	second.write('rmanager.conf', f'[general]\naddr={t.host(2)}\nport=5038\n')
+	second.write('engine.cfg', 'modules = { sip = { required = true; }; };\n')
 	_ends(second, 3, r'5060')
 	first.alive()
 	sip = first.status('sip')

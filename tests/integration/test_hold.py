@@ -22,7 +22,7 @@ end)
 def held(t, extra, before=lambda e: None):
 	"""An engine where numbers with 5 are slow and those with 6 go straight to the same callee."""
 	rules = f'[default]\n^6=sip/sip:service@{t.host(3)}:5060\n'
-	conf = site(t.host(1), route=rules, sniffer=False, extra=extra)
+	conf = site(t.host(1), route=rules, sniffer=False, extra=extra, t1=500)
 	conf['regexroute.conf'] = conf['regexroute.conf'].replace('route=90', 'route=70')
 	e = t.engine(conf)
 	before(e)
@@ -63,7 +63,7 @@ def many(t, e):
 	equal(e.threads(), rest, 'threads afterwards')
 	limit = max(20, 5 * usual) if not t.sanitizer else 1000
 	ok(during < limit, f'set-up of other calls: {during:.1f} ms at the median, {usual:.1f} ms at rest')
-	e.idle(40)
+	e.idle(45)
 
 
 @test(limit=120)

@@ -7,10 +7,10 @@ from lab.engine import site
 from lab.verdict import contains, equal, ok
 
 
-def relay(t, sniffer=False, extra=None):
+def relay(t):
 	"""An engine that routes every number to the callee at host 3."""
 	rule = f'[default]\n.*=sip/sip:service@{t.host(3)}:5060\n'
-	return t.engine(site(t.host(1), route=rule, sniffer=sniffer, extra=extra))
+	return t.engine(site(t.host(1), route=rule, sniffer=False, t1=500))
 
 
 def load(t, calls, rate, limit):
@@ -21,7 +21,7 @@ def load(t, calls, rate, limit):
 	uac.wait(limit, calls)
 	equal(uas.unexpected(), [], 'unexpected messages of the callee')
 	ok(asked > 3, f'the console answered meanwhile ({asked} times)')
-	e.idle(40)
+	e.idle(45)
 	equal(e.threads(), rest, 'threads afterwards')
 	equal(len(e.wait_cdrs(2 * calls)), 2 * calls, 'records')
 	ok(all(r['status'] == 'answered' for r in e.cdrs()), 'all records say answered')
@@ -50,7 +50,7 @@ def ten_thousand_calls(t):
 	load(t, 10000, 200, 200)
 
 
-@test(limit=60)
+@test(limit=90)
 def drop_reaches_all(t):
 	"""`status` lists the calls of every loop, `drop` ends one of them, then all."""
 	calls = 40
@@ -64,7 +64,7 @@ def drop_reaches_all(t):
 	e.process.poll(lambda: len(answered(e)) == 2 * calls - 2, 10, 'both legs of a dropped call gone')
 	contains(e.console.cmd('drop all'), 'Tried to drop all calls', 'answer to drop all')
 	uac.wait(20, calls)
-	e.idle(20)
+	e.idle(45)
 	contains(e.console.cmd('drop sip/999999'), 'Could not drop sip/999999', 'answer to a drop of nothing')
 
 

@@ -84,6 +84,7 @@ static void answers(void)
 /* Whether the short cuts agree with regexec, over all texts of a small alphabet. */
 static void agrees(const char *pattern, int flags)
 {
+	static const size_t texts[] = { 1, 7, 7 * 7, 7 * 7 * 7 }; /* of each length */
 	static const char alphabet[] = "ab.*$^(";
 	regmatch_t m[PB_CAPTURES];
 	const struct pb_pattern *p;
@@ -97,6 +98,9 @@ static void agrees(const char *pattern, int flags)
 	for (size_t n = 0; n < 7 * 7 * 7 * 4; n++) {
 		size_t len = n % 4, rest = n / 4;
 		bool hit;
+
+		if (rest >= texts[len])
+			continue;
 
 		for (size_t i = 0; i < len; i++, rest /= 7)
 			text[i] = alphabet[rest % 7];
@@ -113,15 +117,17 @@ static void agrees(const char *pattern, int flags)
 
 static void short_cuts(void)
 {
-	static const char atoms[][6] = { "a", "b", ".", "*", "$", "^", "\\.", "(", ")", "\\(", "\\)", ".*", "+", "{" };
+	static const char atoms[][6] = { "a", "b", ".", "*", "$", "^", "\\.", "(", ")", "\\(", "\\)",
+					 ".*", "+", "{", "\\{2\\}", "{1}", "[a]", "[]a]", "\\?", "\\w" };
 	enum { N = sizeof(atoms) / sizeof(atoms[0]) };
 	char pattern[32];
 
-	for (size_t n = 0; n < N * N * N; n++) {
+	for (size_t n = 0; n < 2 * N * N * N; n++) {
 		size_t used = 0;
 
-		pattern[used++] = '^';
-		for (size_t k = 0, rest = n; k < 3; k++, rest /= N) {
+		if (n >= N * N * N)
+			pattern[used++] = '^';
+		for (size_t k = 0, rest = n % (N * N * N); k < 3; k++, rest /= N) {
 			size_t len = strlen(atoms[rest % N]);
 
 			memcpy(pattern + used, atoms[rest % N], len);

@@ -36,17 +36,26 @@ static inline void stage_tap_fn(void *arg, int level, struct pb_str line)
 
 static struct pb_log_tap stage_tap = { .fn = stage_tap_fn };
 
-/** Write CONFDIR/NAME.conf. */
-static inline void stage_file(const char *name, const char *text)
+/** Write CONFDIR/NAME, "x.conf" or "engine.cfg". */
+static inline void stage_write(const char *name, const char *text)
 {
 	char path[128];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%s.conf", stage_dir, name);
+	snprintf(path, sizeof(path), "%s/%s", stage_dir, name);
 	f = fopen(path, "w");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	fputs(text, f);
 	fclose(f);
+}
+
+/** Write CONFDIR/NAME.conf. */
+static inline void stage_file(const char *name, const char *text)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "%s.conf", name);
+	stage_write(file, text);
 }
 
 /** Before anything else of a test. */
@@ -77,7 +86,8 @@ static inline void stage_start(void)
 
 static inline void stage_close(void)
 {
-	static const char *const files[] = { "yate", "regexroute", "lateroute" };
+	static const char *const files[] = { "yate.conf", "engine.cfg", "regexroute.conf",
+					     "lateroute.conf" };
 	char path[128];
 
 	pb_log_tap_remove(&stage_tap);
@@ -86,7 +96,7 @@ static inline void stage_close(void)
 	pb_log_open(NULL, false);
 	pb_text_fini(&stage_seen);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s.conf", stage_dir, files[i]);
+		snprintf(path, sizeof(path), "%s/%s", stage_dir, files[i]);
 		unlink(path);
 	}
 	rmdir(stage_dir);

@@ -200,9 +200,9 @@ struct sip_verdict sip_msg_check(const struct sip_msg *m, struct sip_core *core)
 	enum sip_hdr_id lacks;
 
 	sip_core_read(m, core);
-	/* Via says whose it is, CSeq which; the rest is copied as far as there. */
-	v.answerable =
-		m->request && m->method != SIP_ACK && core->has_via && m->first[SIP_HDR_CSEQ];
+	/* Via says where to, CSeq or Call-ID whose; the rest is copied as far as there. */
+	v.answerable = m->request && m->method != SIP_ACK && core->has_via &&
+		       (m->first[SIP_HDR_CSEQ] || core->has_call_id);
 	lacks = core_lacks(core);
 	if (m->bad_why)
 		refuse(&v, m->bad_code, m->bad_why);

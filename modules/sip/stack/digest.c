@@ -261,11 +261,11 @@ void sip_digest_challenge(struct pb_text *out, const struct sip_challenge *c)
 		sip_quote(out, c->domain);
 	}
 	add_quoted(out, ", nonce", c->nonce);
-	if (c->opaque.p)
-		add_quoted(out, ", opaque", c->opaque);
 	pb_text_lit(out, ", stale=");
-	pb_text_add(out, c->stale ? PB_STR("true") : PB_STR("false"));
+	pb_text_add(out, c->stale ? PB_STR("TRUE") : PB_STR("FALSE"));
 	pb_text_lit(out, ", algorithm=");
 	pb_text_add(out, sip_alg_name(c->alg));
 	pb_text_lit(out, ", qop=\"auth\"");
+	if (c->opaque.p)
+		add_quoted(out, ", opaque", c->opaque);
 }

@@ -221,6 +221,14 @@ static int answerable(struct sip_stack *s, struct sip_txn_id id, struct sip_serv
 	return 0;
 }
 
+static void add_server(struct sip_stack *s, struct sip_build *b)
+{
+	struct pb_str server = sip_transport_server(s->transport);
+
+	if (server.n)
+		sip_build_hdr(b, SIP_HDR_SERVER, server);
+}
+
 int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code, struct pb_str reason,
 		     struct sip_build **b)
 {
@@ -246,6 +254,7 @@ int sip_server_begin(struct sip_stack *s, struct sip_txn_id id, unsigned code, s
 	pb_text_add((*b)->out, v->head);
 	if (code > 100 && code < 300)
 		pb_text_add((*b)->out, v->routes);
+	add_server(s, *b);
 	s->draft = (struct sip_draft){ .b = *b, .server = id, .code = code };
 	return 0;
 }
@@ -484,6 +493,7 @@ static void trying(struct sip_server *v, const struct sip_arrival *in)
 				   .received = pb_addr_print_ip(&in->path.peer, ip),
 				   .rport = pb_addr_port(&in->path.peer),
 			   });
+	add_server(s, b);
 	s->draft = (struct sip_draft){ .b = b, .server = v->t.id, .code = 100 };
 	sip_server_send(s, PB_STR_NULL, PB_STR_NULL);
 }

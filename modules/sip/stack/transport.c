@@ -37,6 +37,7 @@ struct source {
 
 struct sip_transport {
 	struct sip_transport_args args;
+	struct pb_str server; /* value of Server; empty: none */
 	unsigned index;
 	struct pb_text out;
 	struct sip_build build;
@@ -451,6 +452,8 @@ void sip_reply_begin_tagged(struct sip_transport *t, const struct sip_arrival *i
 	t->reply_path = in->path;
 	t->reply_max = 2 * in->msg->raw.n;
 	sip_build_response(*b, &t->out, in->msg, &a);
+	if (t->server.n)
+		sip_build_hdr(*b, SIP_HDR_SERVER, t->server);
 }
 
 int sip_reply_send(struct sip_transport *t, struct pb_str type, struct pb_str body)
@@ -480,6 +483,16 @@ int sip_reply(struct sip_transport *t, const struct sip_arrival *in, unsigned co
 		sip_build_number(b, SIP_HDR_RETRY_AFTER, RETRY_AFTER_MIN + r % RETRY_AFTER_SPAN);
 	}
 	return sip_reply_send(t, PB_STR_NULL, PB_STR_NULL);
+}
+
+void sip_transport_set_server(struct sip_transport *t, struct pb_str server)
+{
+	t->server = server;
+}
+
+struct pb_str sip_transport_server(const struct sip_transport *t)
+{
+	return t->server;
 }
 
 /* ---- Counters -------------------------------------------------------------- */

@@ -59,6 +59,10 @@ struct sip_transport_args {
 	void *arg;
 };
 
+/** Server header of every answer from now on; borrowed; empty: none. */
+void sip_transport_set_server(struct sip_transport *t, struct pb_str server);
+struct pb_str sip_transport_server(const struct sip_transport *t);
+
 /** @thread the loop's, as for all that follows. */
 int sip_transport_new(const struct sip_transport_args *args, struct sip_transport **out);
 void sip_transport_free(struct sip_transport **t);

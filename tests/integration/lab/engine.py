@@ -131,10 +131,10 @@ class Engine:
 				raise Failed(f'{self.name}: {line.strip()}')
 
 
-def site(addr, users=('100', '101'), sip='', route='', extra=None, sniffer=True, loops=2):
+def site(addr, users=('100', '101'), sip='', route='', extra=None, sniffer=True, loops=2, t1=100):
 	"""A small site on `addr`: users N with password passN, fast timers, call records, console."""
 	conf = {
-		'ysipchan.conf': f'[general]\naddr={addr}\nport={SIP_PORT}\nt1=100\ngenerate=yes\nmaxpkt=4096\n{sip}\n'
+		'ysipchan.conf': f'[general]\naddr={addr}\nport={SIP_PORT}\nt1={t1}\ngenerate=yes\nmaxpkt=4096\n{sip}\n'
 			'[methods]\nmessage=yes\n',
 		'rmanager.conf': f'[general]\naddr={addr}\nport=5038\n',
 		'regfile.conf': ''.join(f'[{u}]\npassword=pass{u}\n' for u in users),

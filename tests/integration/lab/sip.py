@@ -31,7 +31,7 @@ class Message:
 		self.headers = [(n.strip(), v.strip()) for n, _, v in (line.partition(':') for line in lines[1:])]
 		word = self.start.split(' ')
 		self.status = int(word[1]) if word[0] == 'SIP/2.0' else None
-		self.method = word[0] if self.status is None else self.get('CSeq').split()[1]
+		self.method = word[0] if self.status is None else self.get('CSeq').rpartition(' ')[2]
 		self.uri = word[1] if self.status is None else None
 		self.phrase = ' '.join(word[2:]) if self.status else None
 

@@ -48,7 +48,7 @@ def _continue(message, line, open_value):
 		return _value(message, name, text)
 	m = RETVAL.match(line)
 	if m:
-		message.retval = m.group(2) or (m.group(1) if m.group(1) != '(null)' else None)
+		message.retval = m.group(2) or (m.group(1) if m.group(1) not in ('', '(null)') else None)
 		return None
 	m = PARAM.match(line)
 	if not m:

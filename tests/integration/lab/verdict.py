@@ -28,6 +28,6 @@ def lists(got, want, what):
 	"""Two lists, told apart at their first difference."""
 	for i, (g, w) in enumerate(zip(got, want)):
 		if g != w:
-			raise Failed(f'{what}: item {i + 1}: got {g!r}, want {w!r} (got {got!r})')
+			raise Failed(f'{what}: item {i + 1}: got {g!r}, want {w!r}')
 	if len(got) != len(want):
-		raise Failed(f'{what}: got {len(got)} items, want {len(want)}: {got!r}')
+		raise Failed(f'{what}: got {len(got)} items, want {len(want)}; beyond: {(got[len(want):] or want[len(got):])!r}')

@@ -93,8 +93,8 @@ static void mistakes(void)
 		{ "maxpkt=12x", "t:2:8: warning: maxpkt: '12x' is not a number: 1500 bytes is used [conf-015]\n" },
 		{ "maxpkt=99999999999999999999",
 		  "t:2:8: warning: maxpkt: '99999999999999999999' is not a number: 1500 bytes is used [conf-015]\n" },
-		{ "maxpkt=1", "t:2:8: warning: maxpkt: '1' is outside 524..65528 bytes: 524 is used [conf-016]\n" },
-		{ "t1=1", "t:2:4: warning: t1: '1' is outside 100..2500: 500 is used [conf-016]\n" },
+		{ "maxpkt=1", "t:2:8: warning: maxpkt: '1' is outside 524 bytes to 65528 bytes: 524 bytes is used [conf-016]\n" },
+		{ "t1=1", "t:2:4: warning: t1: '1' is outside 100 to 2500: 500 is used [conf-016]\n" },
 		{ "stamp=ful", "t:2:7: warning: stamp: 'ful' is none of its words: relative is used, "
 			       "did you mean 'full'? [conf-017]\n" },
 		{ "addr=localhost", "t:2:6: error: addr: 'localhost' is not an IP address [conf-018]\n" },

@@ -471,6 +471,11 @@ static void watching(void)
 	end();
 }
 
+static void on_count(void *arg)
+{
+	*(bool *)arg = pb_list_empty(&sc.host.scripts);
+}
+
 /* Watches all and never reads: it is cut off, in bounded memory. */
 static void deaf(void)
 {
@@ -491,7 +496,7 @@ static void deaf(void)
 		pb_loop_call(pb_loops_at(sc.loops, 0), dispatch, &q);
 		await(&q);
 		pb_msg_free(&q.m);
-		gone = pb_list_empty(&sc.host.scripts);
+		pb_loop_call(pb_loops_at(sc.loops, 0), on_count, &gone);
 	}
 	CU_ASSERT_TRUE(gone);
 	close(one.fd);

@@ -170,6 +170,27 @@ static void asks(void)
 	stage_close();
 }
 
+/* Nobody ever answers: after the limit the walk of the rules is given up and
+ * the message goes on as it was. */
+static void gives_up(void)
+{
+	struct pb_handler_args args = { .message = PB_STR("slow"), .priority = 100, .fn = hold };
+	struct pb_reg *reg;
+
+	stage_open();
+	sem_init(&holding, 0, 0);
+	stage_write("engine.cfg", "limits = { message = \"30ms\"; };\n");
+	stage_file("regexroute", "[extra]\nm=100\n[m]\n.*=;a=1\n.*=dispatch slow\n.*=never\n");
+	stage_start();
+	CU_ASSERT_EQUAL(pb_bus_add(pb_engine_bus(stage), &args, NULL, NULL, &reg), 0);
+	stage_settle();
+	(void)stage_ask(1, "m");
+	has(stage_ask(0, "engine.status module=regexroute"), "processing=0");
+	pb_bus_remove(pb_engine_bus(stage), &reg, NULL, NULL);
+	sem_destroy(&holding);
+	stage_close();
+}
+
 static void reloads(void)
 {
 	struct pb_findings *f = pb_findings_new();
@@ -204,5 +225,5 @@ static void stops(void)
 }
 
 PB_TESTS("regexroute/module", { "calls", calls }, { "extra messages", extras },
-	 { "the chat example", chat }, { "waiting", waits }, { "asking others", asks },
+	 { "the chat example", chat }, { "waiting", waits }, { "asking others", asks }, { "nobody answers", gives_up },
 	 { "reloading", reloads }, { "stopping", stops })

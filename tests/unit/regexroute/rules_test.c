@@ -585,6 +585,9 @@ static void findings(void)
 		{ "[c]\n^1=or 2\n", "t:2:7: error: no '=' after a condition: '2'" },
 		{ "[c]\n}\n", "t:2:1: warning: '}' closes no block" },
 		{ "[c]\n\n.*={\n", "t:3:1: warning: the block is never closed" },
+		{ "[c]\n^1=if 2=goto ouside\n[outside]\n.*=call c\n",
+		  "t:2:4: warning: there is no context [ouside], did you mean [outside]?" },
+		{ "[c]\n.*=@goto x\n.*=goto ${x}\n", "" },
 		{ "[priorities]\nroute=\\(\n", "" },
 	};
 

@@ -112,8 +112,8 @@ static void writes_a_challenge(void)
 
 	pb_text_init_buf(&t, buf, sizeof(buf));
 	sip_digest_challenge(&t, &c);
-	PB_SAME(pb_text_str(&t), "Digest realm=\"Patch\\\"bay\", nonce=\"nnn\", opaque=\"ooo\", "
-				 "stale=true, algorithm=MD5, qop=\"auth\"");
+	PB_SAME(pb_text_str(&t), "Digest realm=\"Patch\\\"bay\", nonce=\"nnn\", "
+				 "stale=TRUE, algorithm=MD5, qop=\"auth\", opaque=\"ooo\"");
 }
 
 #define KEY PB_STR("0123456789abcdef0123456789abcdef")

@@ -139,7 +139,7 @@ static const struct verdict_row {
 	  "CSeq: 1 BYE\r\n\r\n",
 	  400, "Invalid Call-ID", true },
 	{ "BYE sip:b SIP/2.0\r\nv: SIP/2.0/UDP h\r\nf: <sip:b>\r\nt: <sip:b>\r\ni: 1\r\n\r\n", 400,
-	  "Invalid CSeq", false },
+	  "Invalid CSeq", true },
 	{ "BYE sip:b SIP/2.0\r\n" HEAD "CSeq: 1 INFO\r\n\r\n", 400, "Invalid CSeq", true },
 	{ "BYE sip:b SIP/2.0\r\n" HEAD "CSeq: 2147483648 BYE\r\n\r\n", 400, "Invalid CSeq", true },
 	{ "BYE sip:b SIP/2.0\r\n" HEAD "CSeq: BYE\r\n\r\n", 400, "Invalid CSeq", true },
