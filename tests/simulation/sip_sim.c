@@ -250,8 +250,7 @@ static void on_request_b(void *arg, struct sip_txn_id id, const struct sip_arriv
 	callee_invited(ua_here(1), id, in);
 }
 
-/* ---- Questions: OPTIONS from the callees' engine to the callers' ------------------------------
- */
+/* ---- Questions: OPTIONS from the callees' engine to the callers' ----------- */
 
 static void on_thought(void *arg)
 {
@@ -311,8 +310,7 @@ static void ask(void *arg)
 		abort();
 }
 
-/* ---- The run ------------------------------------------------------------------------------------
- */
+/* ---- The run --------------------------------------------------------------- */
 
 static const struct sip_ua_ops ua_ops[2] = { { .request = on_request_a },
 					     { .request = on_request_b } };
@@ -413,8 +411,7 @@ static void run(uint64_t seed, unsigned calls, unsigned questions)
 	pb_sim_run(scene->sim, 24 * 3600 * 1000ull, NULL, NULL);
 }
 
-/* ---- What must hold
- * -------------------------------------------------------------------------------- */
+/* ---- What must hold -------------------------------------------------------- */
 
 static void nothing_left(void)
 {

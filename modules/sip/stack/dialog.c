@@ -309,8 +309,7 @@ int sip_dialog_refresh(struct sip_dialog_core *d, const struct sip_msg *m)
 	return set_target(&d->remote, target);
 }
 
-/* ---- Requests
- * -------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------- */
 
 /** The first of the route set; `rest` what follows. */
 static bool first_route(const struct sip_dialog_core *d, struct sip_addr *a, struct pb_str *rest)

@@ -2,17 +2,14 @@
  * The calling side of a dialog: requests, and what becomes of an INVITE (RFC
  * 3261 section 13.2.2).
  *
- * All forks of an INVITE share our tag, so they share one object. It takes the
- * face of the first that answers (early), and for good that of the first that
- * accepts; the others are remembered by their tags alone, and are acknowledged
- * and ended if they accept too.
+ * All forks of an INVITE share our tag, so they share one object, which turns to
+ * whichever spoke last (fork.c), and for good to the first that accepts; the
+ * others are acknowledged and ended if they accept too.
  */
 #include <errno.h>
 
 #include "base/alloc.h"
 #include "sip/stack/ua_impl.h"
-
-enum { FORKS_MAX = 32 };
 
 /* ---- Requests -------------------------------------------------------------- */
 
@@ -180,13 +177,18 @@ static void ack_again(struct sip_dialog *d, uint32_t cseq)
 
 /* ---- Lingering ------------------------------------------------------------- */
 
+static void on_refused(struct sip_dialog *d, enum sip_outcome what, const struct sip_arrival *in);
+
 static void on_linger(void *arg)
 {
 	struct sip_dialog *d = arg;
 
 	pb_free((char *)d->ack.p);
 	d->ack = PB_STR_NULL;
-	sip_dialog_reap(d);
+	if (d->missed && d->invite_pending)
+		on_refused(d, SIP_OUT_TIMEOUT, NULL);
+	else
+		sip_dialog_reap(d);
 }
 
 void sip_dialog_init_invite(struct sip_dialog *d)
@@ -199,48 +201,16 @@ bool sip_dialog_lingers(const struct sip_dialog *d)
 	return pb_timer_active(&d->linger);
 }
 
-static void forget_forks(struct sip_dialog *d)
-{
-	struct pb_list *n;
-
-	while ((n = pb_list_pop(&d->forks)))
-		pb_free(pb_container(n, struct sip_fork, node));
-}
-
 void sip_dialog_fini_invite(struct sip_dialog *d)
 {
 	sip_client_forget(d->ua->stack, d->invite_out);
-	forget_forks(d);
+	sip_forks_fini(d);
 	pb_timer_stop(&d->linger);
 	pb_free((char *)d->ack.p);
 	d->ack = PB_STR_NULL;
 }
 
-/* ---- Forks
- * ------------------------------------------------------------------------------------------ */
-
-/** The fork of that tag, made when it is new; NULL: no memory, or too many. */
-static struct sip_fork *fork_of(struct sip_dialog *d, struct pb_str tag)
-{
-	struct sip_fork *f;
-	unsigned n = 0;
-
-	pb_list_each(it, &d->forks)
-	{
-		f = pb_container(it, struct sip_fork, node);
-		if (pb_str_ieq(pb_str(f->tag, f->tag_n), tag))
-			return f;
-		n++;
-	}
-	f = n < FORKS_MAX ? pb_alloc(sizeof(*f) + tag.n) : NULL;
-	if (!f)
-		return NULL;
-	*f = (struct sip_fork){ .tag_n = tag.n };
-	if (tag.n)
-		memcpy(f->tag, tag.p, tag.n);
-	pb_list_push(&d->forks, &f->node);
-	return f;
-}
+/* ---- Forks that accept too late ----------------------------------------------- */
 
 static void send_bare(struct sip_dialog *d, struct pb_str method, uint32_t cseq)
 {
@@ -254,34 +224,31 @@ static void send_bare(struct sip_dialog *d, struct pb_str method, uint32_t cseq)
 		sip_client_send(d->ua->stack, PB_STR_NULL, PB_STR_NULL, NULL, NULL, NULL);
 }
 
-/**
- * One that accepted too late: ACK, and BYE once (section 13.2.2.4). It borrows
- * the dialog's face for as long as that takes.
- */
+/** ACK, and BYE once (section 13.2.2.4), by the dialog while it wears the fork's face. */
 static void fork_end(struct sip_dialog *d, const struct sip_arrival *in)
 {
-	struct sip_fork *f = fork_of(d, in->core->to_tag);
+	struct sip_fork *f = sip_fork_get(d, in->core->to_tag);
 	struct sip_path path = d->path;
 	struct sip_remote mine = d->core.remote;
 
-	d->core.remote = (struct sip_remote){ 0 };
+	if (!f)
+		return; /* no memory, or a flood of forks: they will come again, or give up */
+	d->core.remote = f->remote;
 	if (sip_dialog_learn(&d->core, in->msg, in->core) == 0 && d->core.remote.target.n) {
 		sip_dialog_repath(d, &in->path);
 		send_bare(d, PB_STR("ACK"), in->core->cseq.number);
-		if (f && !f->ended)
+		if (!f->ended)
 			send_bare(d, PB_STR("BYE"), in->core->cseq.number + 1);
-		if (f && !f->ended)
+		if (!f->ended)
 			sip_transport_counters(sip_ua_transport(d->ua))[SIP_N_DIALOG_FORKED]++;
-		if (f)
-			f->ended = true;
+		f->ended = true;
 	}
-	sip_remote_fini(&d->core.remote);
+	f->remote = d->core.remote;
 	d->core.remote = mine;
 	d->path = path;
 }
 
-/* ---- Outcomes
- * ------------------------------------------------------------------------------------------ */
+/* ---- Outcomes -------------------------------------------------------------- */
 
 static void tell(struct sip_dialog *d, enum sip_outcome what, const struct sip_arrival *in)
 {
@@ -289,19 +256,20 @@ static void tell(struct sip_dialog *d, enum sip_outcome what, const struct sip_a
 		d->fn(d->fn_arg, what, in);
 }
 
+/** The first answer makes it early; an answer of another fork turns it to that. */
 static void on_provisional(struct sip_dialog *d, const struct sip_arrival *in)
 {
-	struct pb_str tag = in->core->to_tag;
+	bool turned = false;
 
-	if (in->msg->status > 100 && tag.p && d->core.state == SIP_DIALOG_HALF) {
-		if (sip_dialog_learn(&d->core, in->msg, in->core) == 0) {
+	if (in->msg->status > 100 && in->core->to_tag.p && d->core.state == SIP_DIALOG_HALF) {
+		turned = sip_dialog_learn(&d->core, in->msg, in->core) == 0;
+		if (turned)
 			d->core.state = SIP_DIALOG_EARLY;
-			sip_dialog_repath(d, &in->path);
-		}
-	} else if (tag.p && d->core.state == SIP_DIALOG_EARLY &&
-		   !pb_str_ieq(tag, d->core.remote.tag)) {
-		fork_of(d, tag);
+	} else if (in->core->to_tag.p && d->core.state == SIP_DIALOG_EARLY) {
+		turned = sip_fork_face(d, in);
 	}
+	if (turned)
+		sip_dialog_repath(d, &in->path);
 	tell(d, SIP_OUT_PROVISIONAL, in);
 }
 
@@ -312,23 +280,30 @@ static void end_orphan(struct sip_dialog *d)
 	sip_dialog_bye(d);
 }
 
+/** The dialog takes its final face. @return false: no memory. */
+static bool confirm(struct sip_dialog *d, const struct sip_arrival *in)
+{
+	if (d->core.state == SIP_DIALOG_EARLY && !sip_fork_face(d, in))
+		return false;
+	if (sip_dialog_learn(&d->core, in->msg, in->core) != 0)
+		return false;
+	d->core.state = SIP_DIALOG_CONFIRMED;
+	return true;
+}
+
 /** The first 2xx of this INVITE. */
 static void on_accepted(struct sip_dialog *d, const struct sip_arrival *in)
 {
-	struct pb_loop *l = d->ua->args.loop;
 	bool first = d->core.state == SIP_DIALOG_HALF || d->core.state == SIP_DIALOG_EARLY;
 
-	if (first) {
-		if (!pb_str_ieq(in->core->to_tag, d->core.remote.tag))
-			d->core.remote.has_cseq = false; /* another fork than the early one */
-		if (sip_dialog_learn(&d->core, in->msg, in->core) != 0)
-			return; /* no memory: the 2xx will come again */
-		d->core.state = SIP_DIALOG_CONFIRMED;
-	} else {
+	pb_timer_start(d->ua->args.loop, &d->linger, 64ull * sip_stack_timing(d->ua->stack)->t1_ms);
+	/* Without memory it has not come; it will come again, or at last on_linger. */
+	d->missed = first && !confirm(d, in);
+	if (d->missed)
+		return;
+	if (!first)
 		sip_dialog_refresh(&d->core, in->msg);
-	}
 	d->invite_pending = false;
-	pb_timer_start(l, &d->linger, 64ull * sip_stack_timing(d->ua->stack)->t1_ms);
 	sip_dialog_repath(d, &in->path);
 	if (d->orphan)
 		end_orphan(d);
@@ -354,7 +329,7 @@ static void on_refused(struct sip_dialog *d, enum sip_outcome what, const struct
 	bool first = d->core.state == SIP_DIALOG_HALF || d->core.state == SIP_DIALOG_EARLY;
 
 	d->invite_pending = false;
-	forget_forks(d);
+	sip_forks_fini(d);
 	/* Whoever was early is so no more; the caller may try again (401, 302). */
 	if (first && sip_dialog_reset(&d->core) != 0)
 		d->core.state = SIP_DIALOG_ENDED;

@@ -29,12 +29,24 @@ struct sip_dialog *sip_dialog_find(struct sip_ua *ua, const struct sip_dialog_id
 	return NULL;
 }
 
-/** Of a request in a dialog. */
+/** Of a request in a dialog; that of an early fork turns to it. */
 static struct sip_dialog *dialog_of(struct sip_ua *ua, const struct sip_core *c)
 {
-	return sip_dialog_find(ua, &(struct sip_dialog_id){ .call_id = c->call_id,
-							    .local_tag = c->to_tag,
-							    .remote_tag = c->from_tag });
+	struct sip_dialog *d =
+		sip_dialog_find(ua, &(struct sip_dialog_id){ .call_id = c->call_id,
+							     .local_tag = c->to_tag,
+							     .remote_tag = c->from_tag });
+	struct pb_map_node *n;
+
+	if (d)
+		return d;
+	for (n = pb_map_first(&ua->dialogs, sip_dialog_hash(c->to_tag)); n; n = pb_map_next(n)) {
+		d = pb_container(n, struct sip_dialog, node);
+		if (pb_str_eq(d->core.call_id, c->call_id) &&
+		    pb_str_ieq(d->core.local_tag, c->to_tag) && sip_fork_turn(d, c->from_tag))
+			return d;
+	}
+	return NULL;
 }
 
 /** By our tag, when the rest has been matched before. */
@@ -136,8 +148,7 @@ static void ack_await(struct sip_dialog *d)
 	pb_timer_start(d->ua->args.loop, &d->ack_timer, d->ack_ms);
 }
 
-/* ---- What the stack says
- * -------------------------------------------------------------------------- */
+/* ---- What the stack says --------------------------------------------------- */
 
 static void count(struct sip_ua *ua, enum sip_counter c)
 {
@@ -346,8 +357,7 @@ size_t sip_ua_dialogs(const struct sip_ua *ua)
 	return ua->dialogs.count;
 }
 
-/* ---- Making and freeing dialogs
- * -------------------------------------------------------------------- */
+/* ---- Making and freeing dialogs -------------------------------------------- */
 
 /** Our Contact towards a peer, as the listener is seen from there. */
 static struct pb_str default_contact(struct sip_ua *ua, const struct sip_path *path, char *buf,
@@ -485,8 +495,7 @@ void sip_dialog_free(struct sip_dialog **d)
 	sip_dialog_reap(it);
 }
 
-/* ---- Looking at one
- * ------------------------------------------------------------------------------------ */
+/* ---- Looking at one -------------------------------------------------------- */
 
 const struct sip_dialog_core *sip_dialog_core(const struct sip_dialog *d)
 {
@@ -518,8 +527,7 @@ struct sip_ua *sip_dialog_ua(const struct sip_dialog *d)
 	return d->ua;
 }
 
-/* ---- Answers
- * --------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------- */
 
 int sip_dialog_answer_begin(struct sip_dialog *d, struct sip_txn_id id, unsigned code,
 			    struct pb_str reason, struct sip_build **b)

@@ -4,8 +4,9 @@
  * It owns the stack of the loop, keeps the dialogs in a table, answers 481 to
  * requests in dialogs that are not ours, orders requests (CSeq), repeats the 2xx
  * of an INVITE until its ACK comes, and acknowledges 2xx again and again (RFC
- * 3261 section 13). Of a forked INVITE the first 2xx wins; further ones are
- * acknowledged and ended.
+ * 3261 section 13). The early dialogs of a forked INVITE are one object, turned
+ * to the fork that spoke last; the first 2xx wins, further ones are acknowledged
+ * and ended.
  *
  * Everything belongs to the loop's thread.
  */

@@ -6,10 +6,11 @@
 
 #include "sip/stack/ua.h"
 
-/** Another peer that answered our INVITE: early, or accepted too late. */
+/** A peer that answered our INVITE, and whose face the dialog does not wear. */
 struct sip_fork {
 	struct pb_list node;
-	bool ended; /* acknowledged and ended with BYE */
+	struct sip_remote remote; /* zeroed: not known yet */
+	bool ended;               /* accepted too late: acknowledged, ended with BYE */
 	size_t tag_n;
 	char tag[];
 };
@@ -38,9 +39,11 @@ struct sip_dialog {
 	struct sip_txn_id invite_out;
 	uint32_t invite_out_cseq;
 	bool invite_pending; /* no final answer yet */
+	bool missed;         /* it was accepted, but there was no memory to take it */
 	sip_client_fn fn;
 	void *fn_arg;
 	struct pb_list forks;
+	unsigned fork_n;
 	struct pb_str ack; /* owned: the last ACK, for repeated 2xx ... */
 	uint32_t ack_cseq;
 	struct pb_timer linger; /* ... while they may come */
@@ -63,6 +66,14 @@ void sip_dialog_repath(struct sip_dialog *d, const struct sip_path *from);
 /** Free it if it is an orphan that nothing can come for any more. */
 void sip_dialog_reap(struct sip_dialog *d);
 void sip_dialog_destroy(struct sip_dialog *d);
+
+/** The record of that tag, made when there is none; NULL: no memory, or too many. */
+struct sip_fork *sip_fork_get(struct sip_dialog *d, struct pb_str tag);
+/** Early: turn to the fork of that tag if it is known. */
+bool sip_fork_turn(struct sip_dialog *d, struct pb_str tag);
+/** Early: turn to the fork that this response is of, known or new. */
+bool sip_fork_face(struct sip_dialog *d, const struct sip_arrival *in);
+void sip_forks_fini(struct sip_dialog *d);
 
 void sip_dialog_init_invite(struct sip_dialog *d);
 void sip_dialog_fini_invite(struct sip_dialog *d);
