@@ -243,7 +243,7 @@ def big_packets(t):
 	equal(m.body.decode(), text, 'body')
 	small = t.engine(_texting(t.host(11), 1500, 'yes'), addr=t.host(11), name='small')
 	c = t.phone(small.sip, '123', 12)
-	sip.answered(c.message('234', text), 400, '3 kB with maxpkt=1500')
+	sip.answered(c.message('234', text), 513, '3 kB with maxpkt=1500')
 	sip.answered(c.message('234', 'short'), 200, 'a short one after it')
 	t.proves('YM-40')
 

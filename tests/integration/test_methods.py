@@ -1,9 +1,9 @@
 """Which methods are handled inside, which become sip.<method>, which are refused, as the settings say."""
 
-from lab import sip
+from lab import net, sip
 from lab.case import test
 from lab.engine import site
-from lab.verdict import equal, ok
+from lab.verdict import contains, equal, ok
 
 RULES = '''[extra]
 sip.publish=50
@@ -76,7 +76,12 @@ def generic(t):
 @test(level='fast')
 def inside_a_call(t):
 	"""INVITE, ACK, BYE stay inside; INFO with digits becomes chan.dtmf, with something else it is generic."""
-	e = t.engine(site(t.host(1), ('100', '101')))
+	port = net.free_port(t.host(1))
+	e = t.engine(site(t.host(1), ('100', '101'),
+		extra={'extmodule.conf': f'[listener lab]\ntype=tcp\naddr={t.host(1)}\nport={port}\nrole=global\n'}))
+	watcher = t.script((t.host(1), port))
+	watcher.send('watch', 'chan.dtmf')
+	watcher.expect('%%<watch:chan.dtmf:true')
 	a, b = t.phone(e.sip, '100', 2), t.phone(e.sip, '101', 3)
 	sip.answered(b.register(), 200, 'REGISTER')
 	call = a.invite('101')
@@ -84,7 +89,8 @@ def inside_a_call(t):
 	equal(call.answer(200).status, 200, 'answer')
 	b.request('ACK')
 	equal(call.info('application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n').status, 200, 'a digit')
-	e.wait_sniffed('chan.dtmf', where=lambda m: m.get('text') == '5')
+	contains(watcher.expect('%%<message::'), ':text=5:', 'what a script sees of chan.dtmf')
+	e.wait_sniffed('chan.dtmf', where=lambda m: m.get('text') == '(hidden)')  # digits stay out of traces
 	equal(call.info('text/plain', 'hello').status, 415, 'some other text')
 	m = e.wait_sniffed('sip.info')
 	ok((m.get('id') or '').startswith('sip/'), 'the call is named')

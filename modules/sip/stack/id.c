@@ -1,34 +1,30 @@
 /*
- * Two letters of base 32 for the loop, fourteen for 70 random bits. The alphabet
- * is RFC 4648's in lower case.
+ * Three digits for the loop, 21 for some 69 random bits. Decimal, because that is
+ * what handlers know `xsip_dlgtag` to be, and no case can change it on the way.
  */
 #include "sip/stack/id.h"
 
-static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+enum { LOOP_DIGITS = 3, WIDE_DIGITS = 19 };
 
-static int value_of(char c)
+/* The last `n` decimal digits of `v`, leading zeros too. */
+static void digits(char *out, unsigned n, uint64_t v)
 {
-	c = pb_to_lower(c);
-	if (c >= 'a' && c <= 'z')
-		return c - 'a';
-	return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+	while (n) {
+		out[--n] = (char)('0' + v % 10);
+		v /= 10;
+	}
 }
 
 struct pb_str sip_id_make(char out[SIP_ID_BYTES], const unsigned char random[SIP_ID_RANDOM],
 			  unsigned loop)
 {
-	uint64_t bits = 0;
+	uint64_t wide = 0;
 
-	out[0] = letters[loop >> 5 & 31];
-	out[1] = letters[loop & 31];
 	for (unsigned i = 0; i < 8; i++)
-		bits = bits << 8 | random[i];
-	for (unsigned i = 2; i < 14; i++, bits >>= 5)
-		out[i] = letters[bits & 31];
-	/* 60 bits are used up, 4 are left; the ninth octet makes them 10. */
-	bits |= (random[8] & 63u) << 4;
-	out[14] = letters[bits & 31];
-	out[15] = letters[bits >> 5 & 31];
+		wide = wide << 8 | random[i];
+	digits(out, LOOP_DIGITS, loop);
+	digits(out + LOOP_DIGITS, WIDE_DIGITS, wide);
+	digits(out + LOOP_DIGITS + WIDE_DIGITS, SIP_ID_BYTES - LOOP_DIGITS - WIDE_DIGITS, random[8]);
 	return pb_str(out, SIP_ID_BYTES);
 }
 
@@ -42,14 +38,16 @@ struct pb_str sip_branch_make(char out[SIP_BRANCH_BYTES], const unsigned char ra
 
 int sip_id_loop(struct pb_str id, unsigned loops)
 {
-	unsigned loop;
+	unsigned loop = 0;
 
 	if (id.n != SIP_ID_BYTES)
 		return -1;
-	for (size_t i = 0; i < id.n; i++)
-		if (value_of(id.p[i]) < 0)
+	for (size_t i = 0; i < id.n; i++) {
+		if (!pb_is_digit(id.p[i]))
 			return -1;
-	loop = (unsigned)value_of(id.p[0]) << 5 | (unsigned)value_of(id.p[1]);
+	}
+	for (size_t i = 0; i < LOOP_DIGITS; i++)
+		loop = loop * 10 + (unsigned)(id.p[i] - '0');
 	return loop < loops ? (int)loop : -1;
 }
 

@@ -3,8 +3,8 @@
  *
  * Each carries the index of the loop that made it, so that whatever comes back
  * with it finds its loop by reading, without a table (design: one loop owns a
- * call). The rest is random: 70 bits that nobody can guess. Lower-case letters
- * and digits only, because peers may compare and copy without regard to case.
+ * call). The rest is random: 69 bits that nobody can guess. Decimal digits
+ * only, because peers may compare and copy without regard to case.
  */
 #ifndef SIP_STACK_ID_H
 #define SIP_STACK_ID_H
@@ -12,12 +12,12 @@
 #include "base/str.h"
 
 enum {
-	SIP_ID_BYTES = 16,                   /* text of a tag or Call-ID, no NUL */
+	SIP_ID_BYTES = 24,                   /* text of a tag or Call-ID, no NUL */
 	SIP_ID_RANDOM = 9,                   /* random octets that go into one */
 	SIP_BRANCH_BYTES = 7 + SIP_ID_BYTES, /* with z9hG4bK */
 };
 
-/** Write an id of loop `loop` (below 1024) from `random` into `out`. */
+/** Write an id of loop `loop` (below 1000) from `random` into `out`. */
 struct pb_str sip_id_make(char out[SIP_ID_BYTES], const unsigned char random[SIP_ID_RANDOM],
 			  unsigned loop);
 /** The same for a branch, with its magic cookie (RFC 3261 section 8.1.1.7). */

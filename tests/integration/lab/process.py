@@ -1,5 +1,6 @@
 """A child process whose output is read line by line, kept, and waited on."""
 
+import os
 import re
 import signal
 import subprocess
@@ -26,12 +27,14 @@ class Process:
 		return self.child.pid
 
 	def _read(self):
-		for raw in self.child.stdout:
-			line = raw.decode('utf-8', 'backslashreplace').rstrip('\n')
-			self._log.write(line + '\n')
+		rest = b''
+		while chunk := os.read(self.child.stdout.fileno(), 1 << 18):
+			*whole, rest = (rest + chunk).split(b'\n')
+			lines = [raw.decode('utf-8', 'backslashreplace') for raw in whole]
+			self._log.write(''.join(line + '\n' for line in lines))
 			self._log.flush()
-			with self.changed:
-				self.lines.append(line.rstrip('\r'))
+			with self.changed:  # what was written at once is seen at once: blocks of many lines
+				self.lines.extend(line.rstrip('\r') for line in lines)
 				self.changed.notify_all()
 		with self.changed:
 			self._ended = True
