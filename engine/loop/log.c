@@ -315,6 +315,23 @@ void pb_log(struct pb_log_source *src, const struct pb_log_row *row, const char 
 	va_end(ap);
 }
 
+void pb_log_block(struct pb_log_source *src, const struct pb_log_row *row, struct pb_str head,
+		  struct pb_str block)
+{
+	char line[LINE_MAX_BYTES];
+	struct pb_text t;
+
+	if (!pb_log_wants(src, row->level))
+		return;
+	pb_text_init_buf(&t, line, sizeof(line) - 1);
+	pb_log_add_stamp(&t);
+	pb_text_addf(&t, "<%s%s%s> ", src->name, src->name[0] ? ":" : "", pb_log_tag(row->level));
+	pb_log_add_visible(&t, head, false);
+	pb_text_addf(&t, " [%s]\r\n", row->id);
+	pb_log_add_visible(&t, block, true);
+	put((int)row->level, pb_text_str(&t));
+}
+
 void pb_log_at(struct pb_log_source *src, enum pb_level level, const char *fmt, ...)
 {
 	va_list ap;

@@ -56,6 +56,13 @@ bool pb_log_wants(const struct pb_log_source *src, enum pb_level level);
 /** Say `row` (an element of src->rows). */
 void pb_log(struct pb_log_source *src, const struct pb_log_row *row, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/**
+ * Say `row` with a block of lines under it, each shown as it is (line ends stay,
+ * other control characters do not): SIP messages. Cut where the limit of a line
+ * of the log is.
+ */
+void pb_log_block(struct pb_log_source *src, const struct pb_log_row *row, struct pb_str head,
+		  struct pb_str block);
 /** A line whose level comes from outside (scripts, `debug` actions); no id. */
 void pb_log_at(struct pb_log_source *src, enum pb_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

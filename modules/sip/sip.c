@@ -25,19 +25,6 @@ const struct pb_log_row sip_log_rows[] = {
 
 PB_LOG_SOURCE(sip_log, "sip", sip_log_rows);
 
-/* ---- Traffic in the log ------------------------------------------------------------- */
-
-static void on_traffic(void *arg, bool out, const struct sip_path *path, struct pb_str bytes)
-{
-	char addr[PB_ADDR_TEXT];
-
-	(void)arg;
-	if (!pb_log_wants(&sip_log, PB_INFO))
-		return;
-	SIP_LOG(TRAFFIC, "%s %zu octets %s %.*s\r\n%.*s", out ? "sent" : "received", bytes.n, out ? "to" : "from",
-		PB_STR_F(pb_addr_print(&path->peer, addr)), PB_STR_F(bytes));
-}
-
 /* ---- One loop's stack ------------------------------------------------------------------ */
 
 static struct sip_timing timing_of(const struct sip_settings *s)
@@ -117,7 +104,7 @@ static int loop_start(struct pb_ctx *cx)
 		.net = sh->net,
 		.timing = timing_of(s),
 		.ops = &ua_ops,
-		.tap = on_traffic,
+		.tap = sip_trace,
 		.arg = sl,
 	};
 	int err;

@@ -185,6 +185,10 @@ void sip_auth_refuse(struct sip_op **op);
 /** WWW-Authenticate headers of a challenge. */
 void sip_auth_challenge(struct sip_loop *sl, const struct sip_path *path, struct sip_build *b, bool stale);
 
+/* trace.c */
+/** Each datagram in and out, to the log at its level; secrets are left out. */
+void sip_trace(void *arg, bool out, const struct sip_path *path, struct pb_str bytes);
+
 /* registrar.c, generic.c */
 void sip_register(struct sip_op *op);
 void sip_generic(struct sip_op *op);

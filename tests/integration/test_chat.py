@@ -26,7 +26,7 @@ PAGE = (b'MESSAGE sip:234@192.168.168.156 SIP/2.0\r\n'
 
 def chat(t, extra=None):
 	"""The engine with the three files as they are, nothing beside them but what `extra` says."""
-	e = Engine(t.build, t.folder, extra or {}, addr=LOCAL)
+	e = Engine(t.build, t.folder, extra or {}, addr=LOCAL, args=('-vv',))
 	for file in os.listdir(CHAT):
 		shutil.copy(os.path.join(CHAT, file), e.conf)
 	t.later(e.stop)
