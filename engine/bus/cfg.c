@@ -15,7 +15,7 @@
 #include "loop/addr.h"
 
 #define CFG_BYTES_MAX (1u << 20)
-#define NAMES_MAX 256
+#define NAMES_MAX     256
 
 struct pb_cfg {
 	config_t tree;
@@ -84,7 +84,8 @@ static int parse_text(struct pb_cfg *c, struct pb_str text, struct pb_findings *
 		struct pb_pos at = { c->file, (unsigned)config_error_line(&c->tree), 0 };
 
 		pb_findings_add(f, at, PB_SEV_ERROR, PB_FIND(CFG_SYNTAX), "%s",
-				config_error_text(&c->tree) ? config_error_text(&c->tree) : "syntax error");
+				config_error_text(&c->tree) ? config_error_text(&c->tree)
+							    : "syntax error");
 		return -EINVAL;
 	}
 	place_settings(c, config_root_setting(&c->tree), &next);
@@ -144,7 +145,8 @@ struct unit {
 };
 
 static const struct unit durations[] = {
-	{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
+	{ "ms", 1 },      { "s", 1000 },     { "m", 60000 },
+	{ "h", 3600000 }, { "d", 86400000 }, { NULL, 0 },
 };
 static const struct unit sizes[] = {
 	{ "B", 1 }, { "K", 1024 }, { "M", 1024 * 1024 }, { "G", 1024 * 1024 * 1024 }, { NULL, 0 },
@@ -209,7 +211,8 @@ static bool is_kind(const struct pb_opt *row, const char *unit)
 	return row->unit && !strcmp(row->unit, unit);
 }
 
-static bool read_number(struct job *j, const struct pb_opt *row, const config_setting_t *s, int64_t *v)
+static bool read_number(struct job *j, const struct pb_opt *row, const config_setting_t *s,
+			int64_t *v)
 {
 	bool size = is_kind(row, "bytes"), time = is_kind(row, "ms") || is_kind(row, "s");
 	int type = config_setting_type(s), err = -EINVAL;
@@ -230,7 +233,8 @@ static bool read_number(struct job *j, const struct pb_opt *row, const config_se
 		err = size ? pb_cfg_size(text, v) : pb_cfg_duration(text, v);
 	if (err) {
 		REFUSE(j, s, PB_FIND(CFG_UNIT), "'%s' must be a %s like %s", row->name,
-		       size ? "size" : "duration", size ? "\"64K\" or \"1M\"" : "\"500ms\", \"30s\" or \"2m\"");
+		       size ? "size" : "duration",
+		       size ? "\"64K\" or \"1M\"" : "\"500ms\", \"30s\" or \"2m\"");
 		return false;
 	}
 	if (is_kind(row, "s"))
@@ -246,13 +250,15 @@ static void read_int(struct job *j, const struct pb_opt *row, const config_setti
 		return;
 	if ((row->lo || row->hi) && (v < row->lo || v > row->hi)) {
 		REFUSE(j, s, PB_FIND(CFG_RANGE), "'%s' must be from %lld to %lld%s%s", row->name,
-		       (long long)row->lo, (long long)row->hi, row->unit ? " " : "", row->unit ? row->unit : "");
+		       (long long)row->lo, (long long)row->hi, row->unit ? " " : "",
+		       row->unit ? row->unit : "");
 		return;
 	}
 	memcpy(j->settings + row->at, &v, sizeof(v));
 }
 
-static void read_word(struct job *j, const struct pb_opt *row, const config_setting_t *s, struct pb_str text)
+static void read_word(struct job *j, const struct pb_opt *row, const config_setting_t *s,
+		      struct pb_str text)
 {
 	struct pb_str names[NAMES_MAX], near;
 	int n = 0;
@@ -281,7 +287,8 @@ static void read_text(struct job *j, const struct pb_opt *row, const config_sett
 	struct pb_str text = pb_str_z(config_setting_get_string(s));
 
 	if (!text.p) {
-		REFUSE(j, s, PB_FIND(CFG_TYPE), "'%s' must be a string in double quotes", row->name);
+		REFUSE(j, s, PB_FIND(CFG_TYPE), "'%s' must be a string in double quotes",
+		       row->name);
 	} else if (row->type == PB_OPT_WORD) {
 		read_word(j, row, s, text);
 	} else if (row->type == PB_OPT_ADDR && !is_ip(text)) {
@@ -320,13 +327,14 @@ static void read_value(struct job *j, const struct pb_opt *row, const config_set
 
 /* ---- Groups ------------------------------------------------------------------------ */
 
-static void tell_unknown(struct job *j, const config_setting_t *s, const struct pb_str *names, size_t n)
+static void tell_unknown(struct job *j, const config_setting_t *s, const struct pb_str *names,
+			 size_t n)
 {
 	struct pb_str near = pb_suggest(pb_str_z(config_setting_name(s)), names, n);
 
 	pb_findings_add(j->f, place_of(j->c, s), PB_SEV_WARNING, PB_FIND(CFG_UNKNOWN),
-			"unknown setting '%s'%s%.*s%s", config_setting_name(s), near.p ? ", did you mean '" : "",
-			PB_STR_F(near), near.p ? "'?" : "");
+			"unknown setting '%s'%s%.*s%s", config_setting_name(s),
+			near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
 }
 
 static void read_setting(struct job *j, const char *as, const config_setting_t *s)
@@ -349,7 +357,8 @@ static void read_setting(struct job *j, const char *as, const config_setting_t *
 static void read_group(struct job *j, const char *as, const config_setting_t *g)
 {
 	if (!config_setting_is_group(g)) {
-		REFUSE(j, g, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }", config_setting_name(g));
+		REFUSE(j, g, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }",
+		       config_setting_name(g));
 		return;
 	}
 	for (int i = 0; i < config_setting_length(g); i++)
@@ -374,14 +383,16 @@ static struct pb_str group_name(const char *section)
 static void check_members(struct job *j, const config_setting_t *g)
 {
 	if (!config_setting_is_group(g)) {
-		REFUSE(j, g, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }", config_setting_name(g));
+		REFUSE(j, g, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }",
+		       config_setting_name(g));
 		return;
 	}
 	for (int i = 0; i < config_setting_length(g); i++) {
 		const config_setting_t *m = config_setting_get_elem(g, (unsigned)i);
 
 		if (!config_setting_is_group(m))
-			REFUSE(j, m, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }", config_setting_name(m));
+			REFUSE(j, m, PB_FIND(CFG_TYPE), "'%s' must be a group { ... }",
+			       config_setting_name(m));
 	}
 }
 
@@ -432,7 +443,8 @@ static const config_setting_t *find_member(const struct pb_cfg *c, const char *g
 
 	if (!g || !config_setting_is_group(g))
 		return NULL;
-	return i < (size_t)config_setting_length(g) ? config_setting_get_elem(g, (unsigned)i) : NULL;
+	return i < (size_t)config_setting_length(g) ? config_setting_get_elem(g, (unsigned)i)
+						    : NULL;
 }
 
 size_t pb_cfg_members(const struct pb_cfg *c, const char *group)
@@ -458,8 +470,9 @@ struct pb_pos pb_cfg_member_at(const struct pb_cfg *c, const char *group, size_t
 	return m ? place_of(c, m) : (struct pb_pos){ 0 };
 }
 
-int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i, const struct pb_opt *rows,
-		       void *settings, struct pb_arena *a, struct pb_findings *f)
+int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i,
+		       const struct pb_opt *rows, void *settings, struct pb_arena *a,
+		       struct pb_findings *f)
 {
 	struct pb_str as = pb_arena_printf(a, "%s.*", group);
 	struct job j = { c, rows, settings, a, f, 0 };
@@ -473,7 +486,8 @@ int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i, cons
 	return job_result(&j);
 }
 
-static const config_setting_t *find_setting(const struct pb_cfg *c, const char *group, const char *name)
+static const config_setting_t *find_setting(const struct pb_cfg *c, const char *group,
+					    const char *name)
 {
 	const config_setting_t *g = config_lookup(&c->tree, group);
 

@@ -66,7 +66,8 @@ static void scan_string(struct scan *s)
 	while (n < s->rest.n && s->rest.p[n] != '"' && s->rest.p[n] != '\n')
 		n += s->rest.p[n] == '\\' ? 2 : 1;
 	if (n >= s->rest.n || s->rest.p[n] != '"')
-		REFUSE(s, s->at, PB_FIND(CFG_UNCLOSED), "the string that begins here does not end in its line");
+		REFUSE(s, s->at, PB_FIND(CFG_UNCLOSED),
+		       "the string that begins here does not end in its line");
 	step(s, n + 1);
 }
 
@@ -140,7 +141,8 @@ static void scan_number(struct scan *s)
 	word = pb_str_head(s->rest, n);
 	step(s, n);
 	is_hex = word.n > 2 && word.p[0] == '0' && pb_to_lower(word.p[1]) == 'x';
-	if (!is_hex && (pb_str_chr(word, '.') >= 0 || pb_str_chr(word, 'e') >= 0 || pb_str_chr(word, 'E') >= 0))
+	if (!is_hex && (pb_str_chr(word, '.') >= 0 || pb_str_chr(word, 'e') >= 0 ||
+			pb_str_chr(word, 'E') >= 0))
 		return;
 	while (word.n && word.p[word.n - 1] == 'L')
 		word.n--;

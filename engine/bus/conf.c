@@ -103,7 +103,8 @@ static struct pbi_section *copied(struct finish *fin, const struct pbi_item *it,
 		fin->err = fin->err ? fin->err : -EINVAL;
 	if (from || it->kind != PBI_COPY_SILENT)
 		pb_findings_add(fin->f, it->entry.key_at, required ? PB_SEV_ERROR : PB_SEV_WARNING,
-				PB_FIND(COPY), "section '%.*s' to be copied %s", PB_STR_F(it->entry.key), why);
+				PB_FIND(COPY), "section '%.*s' to be copied %s",
+				PB_STR_F(it->entry.key), why);
 	return NULL;
 }
 

@@ -55,4 +55,11 @@ void pbi_conf_add(struct pb_conf *c, struct pbi_section *s, const struct pbi_ite
  */
 int pbi_conf_finish(struct pb_conf *c, struct pb_findings *f);
 
+/**
+ * The condition of [$enabled ...]: `text` with run parameters expanded, `raw`
+ * without, for findings.
+ */
+bool pbi_condition(const struct pb_conf_env *env, struct pb_str text, struct pb_str raw,
+		   struct pb_pos at, struct pb_findings *f);
+
 #endif

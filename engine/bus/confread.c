@@ -22,7 +22,7 @@ struct reader {
 	struct pb_conf *c;
 	const struct pb_conf_env *env;
 	struct pb_findings *f;
-	size_t bytes;	/* read so far */
+	size_t bytes;   /* read so far */
 	unsigned files; /* read so far */
 	unsigned max_depth;
 	int err;      /* nothing more can be read: -ENOMEM, -EFBIG */
@@ -66,7 +66,8 @@ static struct pb_str expand(struct source *s, struct pb_pos at, struct pb_str te
 	ptrdiff_t open = pb_str_find(text, PB_STR("${"));
 
 	if (open >= 0 && pb_str_chr(pb_str_from(text, (size_t)open), '}') < 0)
-		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(EXPRESSION), "'${' without '}'");
+		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(EXPRESSION),
+				"'${' without '}'");
 	return pb_str_trim(pb_expand(text, run_param, (void *)s->r->env, s->r->c->arena));
 }
 
@@ -96,8 +97,9 @@ static bool next_line(struct source *s, struct line *out)
 	out->at = (struct pb_pos){ s->file, s->line, (unsigned)skip + 1 };
 	if (end == '\0' && !s->saw_nul) {
 		s->saw_nul = true;
-		pb_findings_add(s->r->f, at_col(out->at, out->text.p, s->rest.p + n), PB_SEV_WARNING,
-				PB_FIND(NUL), "NUL octet: read as the end of a line");
+		pb_findings_add(s->r->f, at_col(out->at, out->text.p, s->rest.p + n),
+				PB_SEV_WARNING, PB_FIND(NUL),
+				"NUL octet: read as the end of a line");
 	}
 	s->rest = pb_str_from(s->rest, n + 1);
 	if (end == '\r' && s->rest.n && s->rest.p[0] == '\n')
@@ -177,60 +179,9 @@ static void read_parameter(struct source *s, const struct line *l)
 
 /* ---- Conditionals -------------------------------------------------------------- */
 
-enum condition { COND_LOADED, COND_UNLOADED, COND_FILLED, COND_EMPTY, COND_BOOL, COND_PLAIN };
-
-static const struct pb_str condition_words[] = {
-	[COND_LOADED] = PB_STR_INIT("$loaded"), [COND_UNLOADED] = PB_STR_INIT("$unloaded"),
-	[COND_FILLED] = PB_STR_INIT("$filled"), [COND_EMPTY] = PB_STR_INIT("$empty"),
-	[COND_BOOL] = PB_STR_INIT("$bool"),
-};
-#define CONDITION_WORDS (sizeof(condition_words) / sizeof(condition_words[0]))
-
-static bool is_loaded(const struct pb_conf_env *env, struct pb_str module)
-{
-	return env && env->loaded && env->loaded(env->arg, module);
-}
-
-static void check_plain(struct source *s, struct pb_pos at, struct pb_str raw, struct pb_str text)
-{
-	struct pb_str word = PB_STR_NULL, near;
-
-	if (pb_str_is_bool(text) || pb_str_find(raw, PB_STR("${")) >= 0)
-		return;
-	pb_str_word(&raw, &word);
-	near = word.n && word.p[0] == '$' ? pb_suggest(word, condition_words, CONDITION_WORDS) : PB_STR_NULL;
-	pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(CONDITION),
-			"'%.*s' is no boolean word: counts as true%s%.*s%s", PB_STR_F(text),
-			near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
-}
-
 static bool evaluate(struct source *s, struct pb_pos at, struct pb_str raw)
 {
-	struct pb_str text = expand(s, at, raw);
-	bool invert = pb_str_skip_word(&text, PB_STR("$not"));
-	enum condition kind = COND_LOADED;
-	bool yes = true;
-
-	while (kind < COND_PLAIN && !pb_str_skip_word(&text, condition_words[kind]))
-		kind++;
-	switch (kind) {
-	case COND_LOADED:
-	case COND_UNLOADED:
-		yes = is_loaded(s->r->env, text) == (kind == COND_LOADED);
-		break;
-	case COND_FILLED:
-	case COND_EMPTY:
-		yes = (text.n > 0) == (kind == COND_FILLED);
-		break;
-	case COND_BOOL:
-		yes = pb_str_to_bool(text, false);
-		break;
-	case COND_PLAIN:
-		yes = pb_str_to_bool(text, true);
-		check_plain(s, at, raw, text);
-		break;
-	}
-	return yes != invert;
+	return pbi_condition(s->r->env, expand(s, at, raw), raw, at, s->r->f);
 }
 
 /* Each directive replaces the state; nothing is stacked, so a second elseif
@@ -313,7 +264,8 @@ static int open_source(struct source *s, const char *path)
 	return err;
 }
 
-static void tell_unread(struct source *from, struct pb_pos at, struct pb_str path, enum need need, int err)
+static void tell_unread(struct source *from, struct pb_pos at, struct pb_str path, enum need need,
+			int err)
 {
 	enum pb_severity sev = need == REQUIRED ? PB_SEV_ERROR : PB_SEV_WARNING;
 
@@ -321,9 +273,10 @@ static void tell_unread(struct source *from, struct pb_pos at, struct pb_str pat
 	if (err == -ENOENT && need == SILENT)
 		return;
 	if (err == -ELOOP)
-		pb_findings_add(from->r->f, at, sev, PB_FIND(INCLUDE_LOOP), "'%.*s' not included: %s",
-				PB_STR_F(path),
-				from->depth + 1 > from->r->max_depth ? "nested too deep" : "it includes this file");
+		pb_findings_add(from->r->f, at, sev, PB_FIND(INCLUDE_LOOP),
+				"'%.*s' not included: %s", PB_STR_F(path),
+				from->depth + 1 > from->r->max_depth ? "nested too deep"
+								     : "it includes this file");
 	else if (err == -EFBIG)
 		pb_findings_add(from->r->f, at, PB_SEV_ERROR, PB_FIND(TOO_BIG),
 				"'%.*s' makes the configuration too big", PB_STR_F(path));
@@ -334,7 +287,10 @@ static void tell_unread(struct source *from, struct pb_pos at, struct pb_str pat
 
 static int include_file(struct source *from, struct pb_pos at, struct pb_str path, enum need need)
 {
-	struct source s = { .r = from->r, .parent = from, .file = path.p, .current = from->current,
+	struct source s = { .r = from->r,
+			    .parent = from,
+			    .file = path.p,
+			    .current = from->current,
 			    .depth = from->depth + 1 };
 	int err = open_source(&s, path.p);
 
@@ -371,7 +327,8 @@ static int list_directory(struct reader *r, DIR *d, struct pb_str dir, struct pb
 			continue;
 		if (n == size) {
 			size = size ? size * 2 : 32;
-			more = n < PBI_CONF_FILES_MAX ? pb_alloc_grow(paths, size * sizeof(*paths)) : NULL;
+			more = n < PBI_CONF_FILES_MAX ? pb_alloc_grow(paths, size * sizeof(*paths))
+						      : NULL;
 			if (!more)
 				goto fail;
 			paths = more;
@@ -390,7 +347,8 @@ fail:
 	return r->err = -ENOMEM;
 }
 
-static void include_directory(struct source *s, DIR *d, struct pb_pos at, struct pb_str dir, enum need need)
+static void include_directory(struct source *s, DIR *d, struct pb_pos at, struct pb_str dir,
+			      enum need need)
 {
 	struct pb_str *paths = NULL;
 	int n;
@@ -422,8 +380,10 @@ static void read_include(struct source *s, struct pb_pos at, struct pb_str raw, 
 	if (!path.n) {
 		s->r->refused |= need == REQUIRED;
 		if (need != SILENT)
-			pb_findings_add(s->r->f, at, need == REQUIRED ? PB_SEV_ERROR : PB_SEV_WARNING,
-					PB_FIND(DIRECTIVE), "no file to include: '%.*s' is empty", PB_STR_F(raw));
+			pb_findings_add(s->r->f, at,
+					need == REQUIRED ? PB_SEV_ERROR : PB_SEV_WARNING,
+					PB_FIND(DIRECTIVE), "no file to include: '%.*s' is empty",
+					PB_STR_F(raw));
 		return;
 	}
 	path = full_path(s, pb_arena_str(s->r->c->arena, path)); /* trimmed: end it with NUL */
@@ -440,7 +400,8 @@ static void read_include(struct source *s, struct pb_pos at, struct pb_str raw, 
 
 /* ---- Sections and directives ------------------------------------------------------ */
 
-static void read_copy(struct source *s, struct pb_pos at, struct pb_str raw, enum pbi_item_kind kind)
+static void read_copy(struct source *s, struct pb_pos at, struct pb_str raw,
+		      enum pbi_item_kind kind)
 {
 	struct pbi_item it = { .kind = kind, .entry = { .key_at = at } };
 	bool required = kind == PBI_COPY_REQUIRED;
@@ -452,7 +413,8 @@ static void read_copy(struct source *s, struct pb_pos at, struct pb_str raw, enu
 	}
 	s->r->refused |= required;
 	pb_findings_add(s->r->f, at, required ? PB_SEV_ERROR : PB_SEV_WARNING, PB_FIND(DIRECTIVE),
-			s->current ? "no section to copy" : "a section copied outside any [section]: ignored");
+			s->current ? "no section to copy"
+				   : "a section copied outside any [section]: ignored");
 }
 
 static const struct directive {
@@ -486,7 +448,8 @@ static void tell_near_directive(struct source *s, struct pb_pos at, struct pb_st
 	else
 		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(DIRECTIVE),
 				"no directive '%.*s': read as a section%s%.*s%s", PB_STR_F(word),
-				near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
+				near.p ? ", did you mean '" : "", PB_STR_F(near),
+				near.p ? "'?" : "");
 }
 
 static void open_section(struct source *s, struct pb_pos at, struct pb_str inner)
@@ -504,7 +467,8 @@ static void open_section(struct source *s, struct pb_pos at, struct pb_str inner
 static void read_bracket(struct source *s, const struct line *l)
 {
 	ptrdiff_t end = pb_str_chr(l->text, ']');
-	struct pb_str inner = pb_str_trim(pb_str(l->text.p + 1, end > 0 ? (size_t)end - 1 : 0)), rest = inner;
+	struct pb_str inner = pb_str_trim(pb_str(l->text.p + 1, end > 0 ? (size_t)end - 1 : 0)),
+		      rest = inner;
 
 	if (end > 0 && pb_str_skip_word(&rest, PB_STR("$enabled"))) {
 		read_enabled(s, l->at, rest);
@@ -513,8 +477,10 @@ static void read_bracket(struct source *s, const struct line *l)
 	if (s->disabled)
 		return;
 	if (!inner.n) {
-		pb_findings_add(s->r->f, l->at, PB_SEV_WARNING, end < 0 ? PB_FIND(NO_BRACKET) : PB_FIND(EMPTY_NAME),
-				end < 0 ? "'[' without ']': line ignored" : "section without a name: line ignored");
+		pb_findings_add(s->r->f, l->at, PB_SEV_WARNING,
+				end < 0 ? PB_FIND(NO_BRACKET) : PB_FIND(EMPTY_NAME),
+				end < 0 ? "'[' without ']': line ignored"
+					: "section without a name: line ignored");
 		return;
 	}
 	for (size_t i = 0; i < DIRECTIVES; i++) {

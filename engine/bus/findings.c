@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 
 /* Whoever has this many mistakes does not read further. */
-#define FINDINGS_MAX 10000
+#define FINDINGS_MAX         10000
 #define FINDINGS_LIMIT_BYTES (8u << 20)
 
 struct pb_findings {
@@ -206,8 +206,8 @@ static void print_object(const struct pb_finding *row, struct pb_text *t)
 	pb_text_add(t, t->n && t->p[t->n - 1] == '[' ? PB_STR("\n") : PB_STR(",\n"));
 	pb_text_lit(t, "{\"file\":");
 	add_json(t, row->file);
-	pb_text_addf(t, ",\"line\":%u,\"col\":%u,\"severity\":\"%s\",\"id\":\"%s\",\"text\":", row->line,
-		     row->col, severity_words[row->severity], row->id);
+	pb_text_addf(t, ",\"line\":%u,\"col\":%u,\"severity\":\"%s\",\"id\":\"%s\",\"text\":",
+		     row->line, row->col, severity_words[row->severity], row->id);
 	add_json(t, row->text);
 	pb_text_addc(t, '}');
 }

@@ -5,8 +5,8 @@
 #include "bus/names.h"
 
 #define QUESTION      PB_NAME_QUESTION
-#define NOTICE	      PB_NAME_NOTICE
-#define SECRET	      PB_NAME_SECRET
+#define NOTICE        PB_NAME_NOTICE
+#define SECRET        PB_NAME_SECRET
 #define SECRET_RETVAL PB_NAME_SECRET_RETVAL
 
 #define MESSAGE(name, kind, flags, doc)

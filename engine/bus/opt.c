@@ -103,7 +103,7 @@ static struct pb_str shown(const struct pb_opt *row, const struct pb_conf_entry 
 }
 
 #define TELL(j, row, e, sev, id, fmt, ...)                                                         \
-	pb_findings_add((j)->f, (e)->value_at, sev, id, "%s: '%.*s' " fmt, (row)->name,             \
+	pb_findings_add((j)->f, (e)->value_at, sev, id, "%s: '%.*s' " fmt, (row)->name,            \
 			PB_STR_F(shown(row, e)), __VA_ARGS__)
 
 static void read_bool(struct job *j, const struct pb_opt *row, const struct pb_conf_entry *e)
@@ -124,7 +124,8 @@ static const char *print_int(char buf[40], const struct pb_opt *row, int64_t v)
 	if (octal)
 		pb_text_addf(&t, "0%llo", (unsigned long long)v);
 	else
-		pb_text_addf(&t, "%lld%s%s", (long long)v, row->unit ? " " : "", row->unit ? row->unit : "");
+		pb_text_addf(&t, "%lld%s%s", (long long)v, row->unit ? " " : "",
+			     row->unit ? row->unit : "");
 	buf[t.n] = '\0';
 	return buf;
 }
@@ -143,7 +144,8 @@ static void read_int(struct job *j, const struct pb_opt *row, const struct pb_co
 		near = v < row->lo ? row->lo : row->hi;
 		v = row->flags & PB_OPT_STRICT ? row->def : near;
 		TELL(j, row, e, PB_SEV_WARNING, PB_FIND(RANGE), "is outside %s to %s: %s is used",
-		     print_int(lo, row, row->lo), print_int(hi, row, row->hi), print_int(used, row, v));
+		     print_int(lo, row, row->lo), print_int(hi, row, row->hi),
+		     print_int(used, row, v));
 	}
 	put_int(j, row, v);
 }
@@ -162,7 +164,8 @@ static void read_word(struct job *j, const struct pb_opt *row, const struct pb_c
 	}
 	near = pb_suggest(e->value, names, n);
 	TELL(j, row, e, PB_SEV_WARNING, PB_FIND(WORD), "is none of its words: %s is used%s%.*s%s",
-	     row->words[row->def], near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
+	     row->words[row->def], near.p ? ", did you mean '" : "", PB_STR_F(near),
+	     near.p ? "'?" : "");
 	put_word(j, row, (int)row->def);
 }
 
@@ -259,11 +262,13 @@ static void tell_unknown_key(struct job *j, const char *as, const struct pb_conf
 				"'%.*s' is no comment: those begin with ';'", PB_STR_F(e->key));
 	else if (elsewhere)
 		pb_findings_add(j->f, e->key_at, PB_SEV_WARNING, PB_FIND(UNKNOWN_KEY),
-				"unknown key '%.*s' here: it belongs in [%s]", PB_STR_F(e->key), elsewhere);
+				"unknown key '%.*s' here: it belongs in [%s]", PB_STR_F(e->key),
+				elsewhere);
 	else
 		pb_findings_add(j->f, e->key_at, PB_SEV_WARNING, PB_FIND(UNKNOWN_KEY),
 				"unknown key '%.*s'%s%.*s%s", PB_STR_F(e->key),
-				near.p ? ", did you mean '" : "", PB_STR_F(near), near.p ? "'?" : "");
+				near.p ? ", did you mean '" : "", PB_STR_F(near),
+				near.p ? "'?" : "");
 }
 
 static void read_entry(struct job *j, const char *as, const struct pb_conf_section *s,
@@ -288,8 +293,8 @@ static void read_entry(struct job *j, const char *as, const struct pb_conf_secti
 		read_value(j, row, e);
 	else
 		pb_findings_add(j->f, e->key_at, PB_SEV_WARNING, PB_FIND(DUPLICATE),
-				"'%.*s' again: the first one counts, line %u of %s", PB_STR_F(e->key),
-				first->key_at.line, first->key_at.file);
+				"'%.*s' again: the first one counts, line %u of %s",
+				PB_STR_F(e->key), first->key_at.line, first->key_at.file);
 }
 
 static void read_entries(struct job *j, const char *as, const struct pb_conf_section *s)
@@ -311,7 +316,8 @@ static const char *describing(const struct pb_opt *rows, struct pb_str name)
 
 		if (!is_pattern(as) && pb_str_eq(name, pb_str_z(as)))
 			return as;
-		if (is_pattern(as) && pattern_takes(as, name) && (!best || strlen(as) > strlen(best)))
+		if (is_pattern(as) && pattern_takes(as, name) &&
+		    (!best || strlen(as) > strlen(best)))
 			best = as;
 	}
 	return best;

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/text.h"
+#include "cdrbuild/guard.h"
 #include "cdrbuild/record.h"
 
 struct settings {
@@ -31,10 +32,9 @@ struct shared {
 
 struct state {
 	struct pb_ctx *cx; /* this loop's */
-	struct pb_map records, guards;
-	struct pb_list open;	/* records in order of begin */
-	struct pb_list hung_up; /* guards in order of time */
-	struct pb_timer guard_timer;
+	struct pb_map records;
+	struct pb_list open; /* records in order of begin */
+	struct cdr_guards guards;
 };
 
 struct leg {
@@ -45,20 +45,11 @@ struct leg {
 	struct cdr cdr;
 };
 
-/* A channel that has hung up. */
-struct guard {
-	struct pb_map_node node;
-	struct pb_list in_hung_up;
-	uint64_t until_ms, hangup_us;
-	bool reported; /* it had its final record */
-	struct pb_str chan; /* behind the struct */
-};
-
-enum { LOG_NO_MEMORY, LOG_UNTRACKED };
+enum { LOG_NO_MEMORY };
 
 static const struct pb_log_row log_rows[] = {
-	[LOG_NO_MEMORY] = { "cdrbuild-001", PB_WARN, "A record is lost or incomplete for lack of memory." },
-	[LOG_UNTRACKED] = { "cdrbuild-002", PB_ALL, "A message about a channel that has no record." },
+	[LOG_NO_MEMORY] = { "cdrbuild-001", PB_WARN,
+			    "A record is lost or incomplete for lack of memory." },
 	{ NULL },
 };
 
@@ -67,34 +58,36 @@ static PB_LOG_SOURCE(log_source, "cdrbuild", log_rows);
 static const char *const resolutions[] = { "sec", "msec", "usec", NULL };
 
 static const struct pb_opt options[] = {
-	{ PB_OPT_WORD, "resolution", offsetof(struct settings, resolution), .def = CDR_MSEC, .words = resolutions,
-	  .doc = "How fine times are." },
-	{ PB_OPT_INT, "guardtime", offsetof(struct settings, guard_ms), .def = 5000, .lo = 0, .hi = 600000,
-	  .unit = "ms", .doc = "How long a channel that has hung up is remembered." },
+	{ PB_OPT_WORD, "resolution", offsetof(struct settings, resolution), .def = CDR_MSEC,
+	  .words = resolutions, .doc = "How fine times are." },
+	{ PB_OPT_INT, "guardtime", offsetof(struct settings, guard_ms), .def = 5000, .lo = 0,
+	  .hi = 600000, .unit = "ms", .doc = "How long a channel that has hung up is remembered." },
 	{ PB_OPT_BOOL, "updates", offsetof(struct settings, updates), .def = 1,
 	  .doc = "Send a record at each change, not only the first and the last." },
 	{ PB_OPT_BOOL, "status", offsetof(struct settings, status),
 	  .doc = "Send records of answered legs at intervals." },
-	{ PB_OPT_INT, "status_interval", offsetof(struct settings, status_interval_s), .def = 60, .lo = 0, .hi = 600,
-	  .unit = "s", .doc = "The interval, from 60; 0: once." },
+	{ PB_OPT_INT, "status_interval", offsetof(struct settings, status_interval_s), .def = 60,
+	  .lo = 0, .hi = 600, .unit = "s", .doc = "The interval, from 60; 0: once." },
 	{ PB_OPT_BOOL, "status_answer", offsetof(struct settings, status_answer), .def = 1,
 	  .doc = "Send the first of them at the answer." },
 	{ PB_OPT_BOOL, "ring_on_progress", offsetof(struct settings, ring_on_progress),
 	  .doc = "call.progress counts as ringing, also without a parameter that says so." },
 	{ PB_OPT_OTHER, "", .flags = PB_OPT_PREFIX, .section = "parameters",
 	  .doc = "Further parameter to copy; yes: a later value replaces an earlier one." },
-	{ PB_OPT_STR, "call_start_time", offsetof(struct settings, formats.start), .section = "formatted-timers",
+	{ PB_OPT_STR, "call_start_time", offsetof(struct settings, formats.start),
+	  .section = "formatted-timers",
 	  .doc = "Format of the start time, for example YYYY-MM-DD HH:mm:SS.uuu UTC." },
-	{ PB_OPT_STR, "call_answer_time", offsetof(struct settings, formats.answer), .section = "formatted-timers",
-	  .doc = "Format of the answer time." },
-	{ PB_OPT_STR, "call_hangup_time", offsetof(struct settings, formats.hangup), .section = "formatted-timers",
-	  .doc = "Format of the hangup time." },
-	{ PB_OPT_STR, "call_duration", offsetof(struct settings, formats.duration), .section = "formatted-timers",
-	  .doc = "Format of the duration, for example HH:mm:SS." },
+	{ PB_OPT_STR, "call_answer_time", offsetof(struct settings, formats.answer),
+	  .section = "formatted-timers", .doc = "Format of the answer time." },
+	{ PB_OPT_STR, "call_hangup_time", offsetof(struct settings, formats.hangup),
+	  .section = "formatted-timers", .doc = "Format of the hangup time." },
+	{ PB_OPT_STR, "call_duration", offsetof(struct settings, formats.duration),
+	  .section = "formatted-timers", .doc = "Format of the duration, for example HH:mm:SS." },
 	{ PB_OPT_END },
 };
 
-static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f)
+static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a,
+			 struct pb_findings *f)
 {
 	struct settings *s = settings;
 
@@ -148,7 +141,8 @@ static void on_status_timer(void *arg)
 
 	send_record(leg, PB_STR("status"));
 	if (s->status_interval_s)
-		pb_timer_start(leg->st->cx->loop, &leg->status_timer, (uint64_t)s->status_interval_s * 1000);
+		pb_timer_start(leg->st->cx->loop, &leg->status_timer,
+			       (uint64_t)s->status_interval_s * 1000);
 }
 
 /* An answered leg tells at intervals that it is still there. */
@@ -198,7 +192,8 @@ static struct leg *open_leg(struct state *st, struct pb_str chan)
 
 	if (!leg || cdr_init(&leg->cdr, chan, atomic_fetch_add(&sh->next_number, 1) + 1) ||
 	    pb_map_add(&st->records, &leg->node, pb_hash(chan))) {
-		pb_log(&log_source, &log_rows[LOG_NO_MEMORY], "No record for %.*s: no memory", PB_STR_F(chan));
+		pb_log(&log_source, &log_rows[LOG_NO_MEMORY], "No record for %.*s: no memory",
+		       PB_STR_F(chan));
 		if (leg)
 			free_leg(leg);
 		return NULL;
@@ -209,67 +204,14 @@ static struct leg *open_leg(struct state *st, struct pb_str chan)
 	return leg;
 }
 
-/* ---- Channels that have hung up ------------------------------------------------------- */
-
-static struct guard *find_guard(struct state *st, struct pb_str chan)
-{
-	struct pb_map_node *n = pb_map_first(&st->guards, pb_hash(chan));
-
-	for (; n; n = pb_map_next(n)) {
-		struct guard *g = pb_container(n, struct guard, node);
-
-		if (pb_str_eq(g->chan, chan))
-			return g;
-	}
-	return NULL;
-}
-
-static void free_guard(struct state *st, struct guard *g)
-{
-	pb_map_remove(&st->guards, &g->node);
-	pb_list_remove(&g->in_hung_up);
-	pb_free(g);
-}
-
-/* All wait equally long, so the first of the list is the first to go. */
-static void on_guard_timer(void *arg)
-{
-	struct state *st = arg;
-	uint64_t now = pb_loop_now_ms(st->cx->loop);
-
-	while (!pb_list_empty(&st->hung_up)) {
-		struct guard *g = pb_container(st->hung_up.next, struct guard, in_hung_up);
-
-		if (g->until_ms > now) {
-			pb_timer_start(st->cx->loop, &st->guard_timer, g->until_ms - now);
-			return;
-		}
-		free_guard(st, g);
-	}
-}
+/* ---- Events -------------------------------------------------------------------------- */
 
 static void guard_chan(struct state *st, struct pb_str chan, uint64_t hangup_us, bool reported)
 {
 	const struct settings *s = st->cx->settings;
-	struct guard *g = s->guard_ms ? pb_alloc_zero(1, sizeof(*g) + chan.n + 1) : NULL;
 
-	if (!g)
-		return;
-	memcpy(g + 1, chan.p, chan.n);
-	g->chan = pb_str((char *)(g + 1), chan.n);
-	g->until_ms = pb_loop_now_ms(st->cx->loop) + (uint64_t)s->guard_ms;
-	g->hangup_us = hangup_us;
-	g->reported = reported;
-	if (pb_map_add(&st->guards, &g->node, pb_hash(chan))) {
-		pb_free(g);
-		return;
-	}
-	pb_list_push(&st->hung_up, &g->in_hung_up);
-	if (!pb_timer_active(&st->guard_timer))
-		pb_timer_start(st->cx->loop, &st->guard_timer, (uint64_t)s->guard_ms);
+	cdr_guards_add(&st->guards, chan, hangup_us, reported, (uint64_t)s->guard_ms);
 }
-
-/* ---- Events -------------------------------------------------------------------------- */
 
 static void finish(struct leg *leg)
 {
@@ -279,7 +221,8 @@ static void finish(struct leg *leg)
 }
 
 /* The first word of a channel that has hung up already: all at once. */
-static void report_late(struct state *st, struct guard *g, enum cdr_event ev, const struct pb_msg *m)
+static void report_late(struct state *st, struct cdr_guard *g, enum cdr_event ev,
+			const struct pb_msg *m)
 {
 	const struct settings *s = st->cx->settings;
 	struct leg *leg = open_leg(st, g->chan);
@@ -298,14 +241,15 @@ static bool begins_record(enum cdr_event ev)
 	return ev == CDR_STARTUP || ev == CDR_EXECUTE || ev == CDR_ANSWERED;
 }
 
-static struct leg *leg_for(struct state *st, struct pb_str chan, enum cdr_event ev, const struct pb_msg *m)
+static struct leg *leg_for(struct state *st, struct pb_str chan, enum cdr_event ev,
+			   const struct pb_msg *m)
 {
 	struct leg *leg = find_leg(st, chan);
-	struct guard *g;
+	struct cdr_guard *g;
 
 	if (leg || !begins_record(ev) || !pb_msg_get_bool(m, PB_STR("cdrcreate"), true))
 		return leg;
-	g = find_guard(st, chan);
+	g = cdr_guards_find(&st->guards, chan);
 	if (!g)
 		return open_leg(st, chan);
 	if (!g->reported)
@@ -323,7 +267,7 @@ static void take(struct state *st, enum cdr_event ev, const struct pb_msg *m)
 		return;
 	leg = leg_for(st, chan, ev, m);
 	if (!leg) {
-		if (ev == CDR_HANGUP && !find_guard(st, chan))
+		if (ev == CDR_HANGUP && !cdr_guards_find(&st->guards, chan))
 			guard_chan(st, chan, pb_msg_time_us(m), false);
 		return;
 	}
@@ -338,7 +282,8 @@ static void take(struct state *st, enum cdr_event ev, const struct pb_msg *m)
 
 /* ---- The other leg ------------------------------------------------------------------- */
 
-static void note_leg(struct state *st, struct pb_str chan, enum cdr_event ev, uint64_t at_us, struct pb_str status)
+static void note_leg(struct state *st, struct pb_str chan, enum cdr_event ev, uint64_t at_us,
+		     struct pb_str status)
 {
 	struct leg *leg = find_leg(st, chan);
 
@@ -586,7 +531,8 @@ static void status_leg(struct pb_status *s, const struct leg *leg, struct pb_are
 	pb_status_item(s, r->chan, "%.*s|%.*s|%.*s|%.*s|%llu", PB_STR_F(escape(a, r->status)),
 		       PB_STR_F(escape(a, cdr_get(r, PB_STR("caller")))),
 		       PB_STR_F(escape(a, cdr_get(r, PB_STR("called")))),
-		       PB_STR_F(escape(a, cdr_get(r, PB_STR("billid")))), (unsigned long long)(us / 1000000));
+		       PB_STR_F(escape(a, cdr_get(r, PB_STR("billid")))),
+		       (unsigned long long)(us / 1000000));
 }
 
 static void status(struct pb_ctx *cx, struct pb_status *s)
@@ -595,12 +541,11 @@ static void status(struct pb_ctx *cx, struct pb_status *s)
 	struct pb_arena *a;
 
 	pb_status_count(s, "cdrs", (int64_t)st->records.count);
-	pb_status_count(s, "hungup", (int64_t)st->guards.count);
+	pb_status_count(s, "hungup", (int64_t)st->guards.by_chan.count);
 	a = pb_status_details(s) ? pb_arena_new(1u << 20) : NULL;
 	if (!a)
 		return;
-	pb_list_each(it, &st->open)
-		status_leg(s, pb_container(it, struct leg, in_open), a);
+	pb_list_each(it, &st->open) status_leg(s, pb_container(it, struct leg, in_open), a);
 	pb_arena_free(&a);
 }
 
@@ -620,8 +565,7 @@ static int loop_start(struct pb_ctx *cx)
 
 	st->cx = pb_engine_ctx(cx, cx->loop);
 	pb_list_init(&st->open);
-	pb_list_init(&st->hung_up);
-	pb_timer_init(&st->guard_timer, on_guard_timer, st);
+	cdr_guards_init(&st->guards, cx->loop);
 	return 0;
 }
 
@@ -631,16 +575,16 @@ static void loop_stop(struct pb_ctx *cx)
 
 	if (!st->cx)
 		return;
-	pb_timer_stop(&st->guard_timer);
 	while (!pb_list_empty(&st->open))
 		free_leg(pb_container(st->open.next, struct leg, in_open));
-	while (!pb_list_empty(&st->hung_up))
-		free_guard(st, pb_container(st->hung_up.next, struct guard, in_hung_up));
 	pb_map_fini(&st->records);
-	pb_map_fini(&st->guards);
+	cdr_guards_fini(&st->guards);
 }
 
-#define AT_OWNER(name, prio, handler) { name, prio, PB_OWNER, handler, .owner_param = "id" }
+#define AT_OWNER(name, prio, handler)                                                              \
+	{                                                                                          \
+		name, prio, PB_OWNER, handler, .owner_param = "id"                                 \
+	}
 
 static const struct pb_handler handlers[] = {
 	AT_OWNER("chan.startup", 50, on_startup),

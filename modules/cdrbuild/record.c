@@ -25,10 +25,10 @@ static const struct cdr_param usual[] = {
 
 /* Names that have a meaning of their own in records. */
 static const struct pb_str reserved[] = {
-	PB_STR_INIT("time"),	 PB_STR_INIT("chan"),	  PB_STR_INIT("operation"),
-	PB_STR_INIT("direction"), PB_STR_INIT("status"),  PB_STR_INIT("duration"),
-	PB_STR_INIT("billtime"), PB_STR_INIT("ringtime"), PB_STR_INIT("cdrwrite"),
-	PB_STR_INIT("cdrtrack"), PB_STR_INIT("cdrcreate"), PB_STR_INIT("cdrid"),
+	PB_STR_INIT("time"),      PB_STR_INIT("chan"),      PB_STR_INIT("operation"),
+	PB_STR_INIT("direction"), PB_STR_INIT("status"),    PB_STR_INIT("duration"),
+	PB_STR_INIT("billtime"),  PB_STR_INIT("ringtime"),  PB_STR_INIT("cdrwrite"),
+	PB_STR_INIT("cdrtrack"),  PB_STR_INIT("cdrcreate"), PB_STR_INIT("cdrid"),
 	PB_STR_INIT("runid"),
 };
 #define RESERVED (sizeof(reserved) / sizeof(reserved[0]))
@@ -61,10 +61,12 @@ static void add_param(struct cdr_params *p, const struct pb_conf_entry *e, struc
 
 	if (!pb_str_is_bool(e->value))
 		pb_findings_add(f, e->value_at, PB_SEV_WARNING, "cdrbuild-101",
-				"%.*s: '%.*s' is not yes or no: no is used", PB_STR_F(e->key), PB_STR_F(e->value));
+				"%.*s: '%.*s' is not yes or no: no is used", PB_STR_F(e->key),
+				PB_STR_F(e->value));
 	if (is_reserved(e->key))
 		pb_findings_add(f, e->key_at, PB_SEV_WARNING, "cdrbuild-102",
-				"'%.*s' is made by cdrbuild itself and not copied", PB_STR_F(e->key));
+				"'%.*s' is made by cdrbuild itself and not copied",
+				PB_STR_F(e->key));
 	else if (known)
 		known->overwrite = overwrite;
 	else
@@ -210,7 +212,8 @@ void cdr_note(struct cdr *r, enum cdr_event ev, uint64_t at_us, struct pb_str st
 void cdr_take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, const struct pb_msg *m)
 {
 	bool first = !r->start_us;
-	struct pb_str trace = pb_msg_get(m, PB_STR("trace_id")), write = pb_msg_get(m, PB_STR("cdrwrite"));
+	struct pb_str trace = pb_msg_get(m, PB_STR("trace_id")),
+		      write = pb_msg_get(m, PB_STR("cdrwrite"));
 
 	cdr_note(r, ev, pb_msg_time_us(m), pb_msg_get(m, PB_STR("status")));
 	set_direction(r, pb_msg_get(m, PB_STR("direction")));
@@ -237,10 +240,12 @@ void cdr_print_time(struct pb_text *t, uint64_t us, enum cdr_resolution res)
 		return;
 	case CDR_MSEC:
 		us += 500;
-		pb_text_addf(t, "%llu.%03u", (unsigned long long)(us / 1000000), (unsigned)(us / 1000 % 1000));
+		pb_text_addf(t, "%llu.%03u", (unsigned long long)(us / 1000000),
+			     (unsigned)(us / 1000 % 1000));
 		return;
 	case CDR_USEC:
-		pb_text_addf(t, "%llu.%06u", (unsigned long long)(us / 1000000), (unsigned)(us % 1000000));
+		pb_text_addf(t, "%llu.%06u", (unsigned long long)(us / 1000000),
+			     (unsigned)(us % 1000000));
 		return;
 	}
 }
@@ -276,8 +281,8 @@ static void add_external(const struct cdr *r, struct pb_msg *m)
 	bool incoming = pb_str_eq(r->direction, PB_STR("incoming"));
 
 	if (r->direction.n && !cdr_get(r, PB_STR("external")).p)
-		add_known(m, PB_STR("external"), cdr_get(r, incoming ? PB_STR("caller") : PB_STR("called")),
-			  PB_STR_NULL);
+		add_known(m, PB_STR("external"),
+			  cdr_get(r, incoming ? PB_STR("caller") : PB_STR("called")), PB_STR_NULL);
 }
 
 static void add_formatted(struct pb_msg *m, struct pb_str name, struct pb_str format, uint64_t us,
@@ -294,18 +299,22 @@ static void add_formatted(struct pb_msg *m, struct pb_str name, struct pb_str fo
 }
 
 /* Of times only those that there are. */
-static void add_formats(const struct cdr *r, struct pb_msg *m, const struct cdr_formats *f, uint64_t now_us)
+static void add_formats(const struct cdr *r, struct pb_msg *m, const struct cdr_formats *f,
+			uint64_t now_us)
 {
 	add_formatted(m, PB_STR("call_start_time"), f->start, r->start_us, cdr_format_time);
 	if (r->answer_us)
-		add_formatted(m, PB_STR("call_answer_time"), f->answer, r->answer_us, cdr_format_time);
+		add_formatted(m, PB_STR("call_answer_time"), f->answer, r->answer_us,
+			      cdr_format_time);
 	if (r->hangup_us)
-		add_formatted(m, PB_STR("call_hangup_time"), f->hangup, r->hangup_us, cdr_format_time);
-	add_formatted(m, PB_STR("call_duration"), f->duration, cdr_duration_us(r, now_us), cdr_format_duration);
+		add_formatted(m, PB_STR("call_hangup_time"), f->hangup, r->hangup_us,
+			      cdr_format_time);
+	add_formatted(m, PB_STR("call_duration"), f->duration, cdr_duration_us(r, now_us),
+		      cdr_format_duration);
 }
 
-void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, const struct cdr_style *style,
-	       uint64_t now_us)
+void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation,
+	       const struct cdr_style *style, uint64_t now_us)
 {
 	enum cdr_resolution res = style->resolution;
 	uint64_t end = r->hangup_us ? r->hangup_us : now_us;

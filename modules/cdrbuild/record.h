@@ -45,13 +45,13 @@ struct cdr_field; /* a tracked parameter and its value */
 
 struct cdr {
 	struct pb_str chan, status, direction; /* absent: not known */
-	struct cdr_field *fields;	       /* in order of arrival */
+	struct cdr_field *fields;              /* in order of arrival */
 	char *chan_text;
 	uint64_t number; /* cdrid */
 	/* microseconds since 1970; 0: has not happened */
 	uint64_t start_us, call_us, ringing_us, answer_us, hangup_us;
 	bool initialized; /* the first record was sent */
-	bool failed;	  /* something could not be kept for lack of memory */
+	bool failed;      /* something could not be kept for lack of memory */
 };
 
 /** @return 0 or -ENOMEM. */
@@ -80,8 +80,8 @@ struct cdr_style {
  * direction, duration, billtime, ringtime, status, trace_id, formatted times,
  * external, cdrwrite and the tracked parameters.
  */
-void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation, const struct cdr_style *style,
-	       uint64_t now_us);
+void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation,
+	       const struct cdr_style *style, uint64_t now_us);
 
 /** "12.346": seconds, rounded to the resolution. */
 void cdr_print_time(struct pb_text *t, uint64_t us, enum cdr_resolution res);

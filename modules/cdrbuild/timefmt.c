@@ -34,7 +34,8 @@ static void add_fraction(struct pb_text *t, uint64_t us, size_t digits)
 }
 
 /* `values` are those of the words from `first` on; without a date there is no fraction. */
-static void walk(struct pb_text *t, struct pb_str format, const long values[PARTS], enum part first, uint64_t us)
+static void walk(struct pb_text *t, struct pb_str format, const long values[PARTS], enum part first,
+		 uint64_t us)
 {
 	while (format.n) {
 		size_t n = first == YEAR ? count_u(format) : 0;
@@ -66,8 +67,8 @@ void cdr_format_time(struct pb_text *t, struct pb_str format, uint64_t us)
 	else
 		localtime_r(&s, &tm);
 	walk(t, format,
-	     (const long[PARTS]){ tm.tm_year + 1900, tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-				  tm.tm_min, tm.tm_sec },
+	     (const long[PARTS]){ tm.tm_year + 1900, tm.tm_year % 100, tm.tm_mon + 1, tm.tm_mday,
+				  tm.tm_hour, tm.tm_min, tm.tm_sec },
 	     YEAR, us);
 	if (!utc)
 		pb_text_addf(t, " %s", tm.tm_zone ? tm.tm_zone : "");

@@ -18,8 +18,8 @@
 
 /* Lines kept while the disk is full or away. */
 #define PENDING_LIMIT_BYTES (8u << 20)
-#define LINE_LIMIT_BYTES (256u << 10)
-#define RETRY_MS 5000
+#define LINE_LIMIT_BYTES    (256u << 10)
+#define RETRY_MS            5000
 
 struct settings {
 	struct pb_str file; /* as written; empty: inactive */
@@ -34,8 +34,8 @@ struct shared {
 	int fd;
 	struct pb_text pending;
 	struct pb_work flush;
-	bool flushing;	/* `flush` is on its way */
-	bool failing;	/* and it has been said */
+	bool flushing; /* `flush` is on its way */
+	bool failing;  /* and it has been said */
 	struct pb_timer retry;
 	uint64_t written, lost;
 };
@@ -43,8 +43,10 @@ struct shared {
 enum { LOG_OPEN, LOG_WRITE, LOG_AGAIN, LOG_LOST };
 
 static const struct pb_log_row log_rows[] = {
-	[LOG_OPEN] = { "cdrfile-001", PB_WARN, "The file cannot be opened; records are kept for a while." },
-	[LOG_WRITE] = { "cdrfile-002", PB_WARN, "The file cannot be written; records are kept for a while." },
+	[LOG_OPEN] = { "cdrfile-001", PB_WARN,
+		       "The file cannot be opened; records are kept for a while." },
+	[LOG_WRITE] = { "cdrfile-002", PB_WARN,
+			"The file cannot be written; records are kept for a while." },
 	[LOG_AGAIN] = { "cdrfile-003", PB_NOTE, "The file is written again." },
 	[LOG_LOST] = { "cdrfile-004", PB_CRIT, "A record could neither be written nor kept." },
 	{ NULL },
@@ -62,13 +64,15 @@ static const struct pb_opt options[] = {
 	{ PB_OPT_BOOL, "tabs", offsetof(struct settings, tabs), .def = 1,
 	  .doc = "Fields apart by tabs; else by commas, texts in double quotes." },
 	{ PB_OPT_BOOL, "combined", offsetof(struct settings, combined),
-	  .doc = "Write the records of whole calls (operation combined) instead of those of legs." },
+	  .doc = "Write the records of whole calls (operation combined) instead of those of "
+		 "legs." },
 	{ PB_OPT_STR, "format", offsetof(struct settings, format),
 	  .doc = "The line; ${} is expanded from the record." },
 	{ PB_OPT_END },
 };
 
-static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f)
+static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a,
+			 struct pb_findings *f)
 {
 	struct settings *s = settings;
 
@@ -92,7 +96,8 @@ static void close_file(struct shared *sh)
 static void tell_failure(struct shared *sh, int row, struct pb_str file, int err)
 {
 	if (!sh->failing)
-		SAY(row, "Cannot %s '%.*s': %s", row == LOG_OPEN ? "open" : "write", PB_STR_F(file), strerror(err));
+		SAY(row, "Cannot %s '%.*s': %s", row == LOG_OPEN ? "open" : "write", PB_STR_F(file),
+		    strerror(err));
 	sh->failing = true;
 	if (!pb_timer_active(&sh->retry))
 		pb_timer_start(sh->cx->loop, &sh->retry, RETRY_MS);
@@ -110,7 +115,8 @@ static bool open_file(struct shared *sh)
 		return false;
 	path = pb_engine_expand(pb_engine_of(sh->cx), s->file, a);
 	if (path.p)
-		sh->fd = open(path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, (mode_t)s->mode);
+		sh->fd = open(path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK,
+			      (mode_t)s->mode);
 	if (sh->fd < 0)
 		tell_failure(sh, LOG_OPEN, path, path.p ? errno : ENOMEM);
 	pb_arena_free(&a);
@@ -276,7 +282,8 @@ static void stop(struct pb_ctx *cx)
 	if (sh->pending.n)
 		write_pending(sh);
 	if (sh->pending.n)
-		SAY(LOG_LOST, "Records lost at the end: %zu octets could not be written", sh->pending.n);
+		SAY(LOG_LOST, "Records lost at the end: %zu octets could not be written",
+		    sh->pending.n);
 	pb_timer_stop(&sh->retry);
 	close_file(sh);
 	pb_text_fini(&sh->pending);

@@ -5,17 +5,20 @@
 #include "bus/conf.h"
 
 #define TAB_FIELDS                                                                                 \
-	"${time}\t${billid}\t${chan}\t${address}\t${caller}\t${called}\t${billtime}\t${ringtime}\t" \
+	"${time}\t${billid}\t${chan}\t${address}\t${caller}\t${called}\t${billtime}\t${ringtime}"  \
+	"\t"                                                                                       \
 	"${duration}"
 #define CSV_FIELDS                                                                                 \
-	"${time},\"${billid}\",\"${chan}\",\"${address}\",\"${caller}\",\"${called}\",${billtime},"  \
+	"${time},\"${billid}\",\"${chan}\",\"${address}\",\"${caller}\",\"${called}\",${billtime}" \
+	","                                                                                        \
 	"${ringtime},${duration}"
 
 static const struct pb_str formats[2][2] = {
 	{ PB_STR_INIT(CSV_FIELDS ",\"${direction}\",\"${status}\",\"${reason}\""),
-	  PB_STR_INIT(CSV_FIELDS ",\"${status}\",\"${reason}\",\"${out_leg.chan}\",\"${out_leg.address}\","
-				 "${out_leg.billtime},${out_leg.ringtime},${out_leg.duration},"
-				 "\"${out_leg.reason}\"") },
+	  PB_STR_INIT(CSV_FIELDS
+		      ",\"${status}\",\"${reason}\",\"${out_leg.chan}\",\"${out_leg.address}\","
+		      "${out_leg.billtime},${out_leg.ringtime},${out_leg.duration},"
+		      "\"${out_leg.reason}\"") },
 	{ PB_STR_INIT(TAB_FIELDS "\t${direction}\t${status}\t${reason}"),
 	  PB_STR_INIT(TAB_FIELDS "\t${status}\t${reason}\t${out_leg.chan}\t${out_leg.address}\t"
 				 "${out_leg.billtime}\t${out_leg.ringtime}\t${out_leg.duration}\t"
@@ -84,7 +87,8 @@ static struct pb_str get_value(void *arg, struct pb_str name)
 	return pb_text_str(&t);
 }
 
-struct pb_str cdrfile_line(struct pb_str format, bool tabs, const struct pb_msg *m, struct pb_arena *a)
+struct pb_str cdrfile_line(struct pb_str format, bool tabs, const struct pb_msg *m,
+			   struct pb_arena *a)
 {
 	struct line l = { .m = m, .a = a, .tabs = tabs };
 	struct pb_str line = pb_expand(format, get_value, &l, a);

@@ -16,6 +16,7 @@ struct pb_str cdrfile_default_format(bool tabs, bool combined);
  *
  * @return absent when there is no memory.
  */
-struct pb_str cdrfile_line(struct pb_str format, bool tabs, const struct pb_msg *m, struct pb_arena *a);
+struct pb_str cdrfile_line(struct pb_str format, bool tabs, const struct pb_msg *m,
+			   struct pb_arena *a);
 
 #endif

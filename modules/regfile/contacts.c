@@ -54,9 +54,9 @@ struct contact {
 	struct pb_loop *home; /* of the timer */
 	struct pb_timer timer;
 	struct pb_work work;
-	uint64_t ends_ms; /* 0: never */
-	uint64_t number;  /* in order of registration */
-	struct pb_str name; /* the user's */
+	uint64_t ends_ms;         /* 0: never */
+	uint64_t number;          /* in order of registration */
+	struct pb_str name;       /* the user's */
 	struct regfile_contact c; /* texts behind the struct */
 };
 
@@ -312,7 +312,8 @@ static struct contact *contact_at(struct pb_list *l)
 
 static struct contact *same_data(const struct user *u, struct pb_str data)
 {
-	pb_list_each(it, &u->contacts) {
+	pb_list_each(it, &u->contacts)
+	{
 		if (pb_str_eq(contact_at(it)->c.data, data))
 			return contact_at(it);
 	}
@@ -323,7 +324,8 @@ static struct contact *oldest(const struct user *u)
 {
 	struct contact *old = NULL;
 
-	pb_list_each(it, &u->contacts) {
+	pb_list_each(it, &u->contacts)
+	{
 		if (!old || contact_at(it)->number < old->number)
 			old = contact_at(it);
 	}
@@ -381,7 +383,8 @@ int regfile_contacts_put(struct regfile_contacts *t, struct pb_str user,
 }
 
 /* Those of `user` that `data` and `connection` name (absent: any). */
-static size_t drop(struct regfile_contacts *t, struct pb_str user, struct pb_str data, struct pb_str connection)
+static size_t drop(struct regfile_contacts *t, struct pb_str user, struct pb_str data,
+		   struct pb_str connection)
 {
 	uint64_t hash = pb_hash(user);
 	struct shard *sh = shard_of(t, hash);
@@ -393,7 +396,8 @@ static size_t drop(struct regfile_contacts *t, struct pb_str user, struct pb_str
 	pthread_mutex_lock(&sh->lock);
 	u = find_user(sh, user, hash);
 	if (u) {
-		pb_list_each_safe(it, &u->contacts) {
+		pb_list_each_safe(it, &u->contacts)
+		{
 			struct contact *k = contact_at(it);
 
 			if ((data.p && !pb_str_eq(k->c.data, data)) ||
@@ -450,7 +454,8 @@ size_t regfile_contacts_drop_connection(struct regfile_contacts *t, struct pb_st
 
 static const struct contact *best_of(const struct user *u, uint64_t now)
 {
-	pb_list_each(it, &u->contacts) {
+	pb_list_each(it, &u->contacts)
+	{
 		if (!has_ended(contact_at(it), now))
 			return contact_at(it);
 	}
@@ -487,7 +492,8 @@ size_t regfile_contacts_users(struct regfile_contacts *t)
 	return n;
 }
 
-void regfile_contacts_each(struct regfile_contacts *t, size_t most, regfile_found_fn found, void *arg)
+void regfile_contacts_each(struct regfile_contacts *t, size_t most, regfile_found_fn found,
+			   void *arg)
 {
 	uint64_t now = now_ms();
 
@@ -525,7 +531,8 @@ struct regfile_contacts *regfile_contacts_new(regfile_found_fn expired, void *ar
 	return t;
 }
 
-static void each_contact(struct regfile_contacts *t, void (*fn)(struct contact *k, void *arg), void *arg)
+static void each_contact(struct regfile_contacts *t, void (*fn)(struct contact *k, void *arg),
+			 void *arg)
 {
 	for (unsigned i = 0; i < SHARDS; i++) {
 		struct shard *sh = &t->shards[i];
@@ -534,8 +541,7 @@ static void each_contact(struct regfile_contacts *t, void (*fn)(struct contact *
 		for (struct pb_map_node *n = NULL; (n = pb_map_each(&sh->users, n));) {
 			struct user *u = pb_container(n, struct user, node);
 
-			pb_list_each(it, &u->contacts)
-				fn(contact_at(it), arg);
+			pb_list_each(it, &u->contacts) fn(contact_at(it), arg);
 		}
 		pthread_mutex_unlock(&sh->lock);
 	}

@@ -15,9 +15,9 @@ struct regfile_contacts;
 
 /** What is registered, and what is found; when found, valid during the call. */
 struct regfile_contact {
-	struct pb_str data;   /* "sip/sip:234@192.0.2.1" */
-	struct pb_str driver; /* may be absent */
-	struct pb_str connection; /* ends with it; absent: outlives its connection */
+	struct pb_str data;            /* "sip/sip:234@192.0.2.1" */
+	struct pb_str driver;          /* may be absent */
+	struct pb_str connection;      /* ends with it; absent: outlives its connection */
 	const struct pb_param *params; /* set on messages routed there */
 	size_t param_count;
 	unsigned q_permille; /* 0..1000 */
@@ -55,6 +55,7 @@ bool regfile_contacts_best(struct regfile_contacts *t, struct pb_str user, regfi
 /** Users with a contact. */
 size_t regfile_contacts_users(struct regfile_contacts *t);
 /** At most `most` users with their best contact. */
-void regfile_contacts_each(struct regfile_contacts *t, size_t most, regfile_found_fn found, void *arg);
+void regfile_contacts_each(struct regfile_contacts *t, size_t most, regfile_found_fn found,
+			   void *arg);
 
 #endif

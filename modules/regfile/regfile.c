@@ -30,11 +30,14 @@ struct shared {
 enum { LOG_ROUTED, LOG_REGISTERED, LOG_UNREGISTERED, LOG_EXPIRED, LOG_NO_MEMORY };
 
 static const struct pb_log_row log_rows[] = {
-	[LOG_ROUTED] = { "regfile-001", PB_INFO, "A call or text goes to the contact of a registered user." },
+	[LOG_ROUTED] = { "regfile-001", PB_INFO,
+			 "A call or text goes to the contact of a registered user." },
 	[LOG_REGISTERED] = { "regfile-002", PB_INFO, "A user has registered a contact." },
-	[LOG_UNREGISTERED] = { "regfile-003", PB_INFO, "A user, or a closed connection, has taken contacts back." },
+	[LOG_UNREGISTERED] = { "regfile-003", PB_INFO,
+			       "A user, or a closed connection, has taken contacts back." },
 	[LOG_EXPIRED] = { "regfile-004", PB_INFO, "A contact was not refreshed in time." },
-	[LOG_NO_MEMORY] = { "regfile-005", PB_WARN, "A registration was refused for lack of memory." },
+	[LOG_NO_MEMORY] = { "regfile-005", PB_WARN,
+			    "A registration was refused for lack of memory." },
 	{ NULL },
 };
 
@@ -51,18 +54,22 @@ static const struct pb_opt options[] = {
 	  .flags = PB_OPT_ONCE, .doc = "Priority of user.register and user.unregister." },
 	{ PB_OPT_INT, "route", offsetof(struct settings, route), .def = 100, .lo = 0, .hi = 1000,
 	  .flags = PB_OPT_ONCE, .doc = "Priority of call.route." },
-	{ PB_OPT_INT, "contacts", offsetof(struct settings, contacts), .def = 10, .lo = 1, .hi = 100,
-	  .doc = "Contacts of one user; beyond them the oldest is forgotten. 1: a new one replaces the old." },
+	{ PB_OPT_INT, "contacts", offsetof(struct settings, contacts), .def = 10, .lo = 1,
+	  .hi = 100,
+	  .doc = "Contacts of one user; beyond them the oldest is forgotten. 1: a new one replaces "
+		 "the old." },
 	{ PB_OPT_STR, "file", .flags = PB_OPT_ACCEPTED, .doc = "File to keep registrations in." },
 	{ PB_OPT_OTHER, "password", .flags = PB_OPT_SECRET, .section = "*",
 	  .doc = "Password of the user; present but empty: anybody is let in." },
-	{ PB_OPT_OTHER, "alternatives", .section = "*", .doc = "Further numbers of the user, comma list." },
+	{ PB_OPT_OTHER, "alternatives", .section = "*",
+	  .doc = "Further numbers of the user, comma list." },
 	{ PB_OPT_OTHER, "", .flags = PB_OPT_PREFIX, .section = "*",
 	  .doc = "Parameter to set on calls from the user; ${} is expanded from the message." },
 	{ PB_OPT_END },
 };
 
-static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f)
+static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a,
+			 struct pb_findings *f)
 {
 	struct settings *s = settings;
 
@@ -93,7 +100,8 @@ static unsigned read_q(struct pb_str q)
 
 	if (!q.n || q.p[0] != '0')
 		return 1000;
-	for (size_t i = 2; i < q.n && i < 5 && q.p[1] == '.' && pb_is_digit(q.p[i]); i++, unit /= 10)
+	for (size_t i = 2; i < q.n && i < 5 && q.p[1] == '.' && pb_is_digit(q.p[i]);
+	     i++, unit /= 10)
 		v += (unsigned)(q.p[i] - '0') * unit;
 	return v;
 }
@@ -124,7 +132,8 @@ static enum pb_verdict on_register(struct pb_msg *m, struct pb_ctx *cx)
 		.data = pb_msg_get(m, PB_STR("data")),
 		.driver = pb_msg_get(m, PB_STR("driver")),
 		.q_permille = read_q(pb_msg_get(m, PB_STR("q"))),
-		.expires_ms = (uint64_t)pb_msg_get_int(m, PB_STR("expires"), 0, 0, EXPIRES_MAX_S) * 1000,
+		.expires_ms =
+			(uint64_t)pb_msg_get_int(m, PB_STR("expires"), 0, 0, EXPIRES_MAX_S) * 1000,
 	};
 	struct pb_param *params;
 
@@ -163,7 +172,8 @@ static enum pb_verdict on_unregister(struct pb_msg *m, struct pb_ctx *cx)
 	connection = pb_msg_get(m, PB_STR("connection_id"));
 	n = connection.n ? regfile_contacts_drop_connection(sh->contacts, connection) : 0;
 	if (n)
-		SAY(LOG_UNREGISTERED, "Unregistered %zu contacts of connection '%.*s'", n, PB_STR_F(connection));
+		SAY(LOG_UNREGISTERED, "Unregistered %zu contacts of connection '%.*s'", n,
+		    PB_STR_F(connection));
 	return PB_PASS;
 }
 
@@ -191,7 +201,10 @@ static void set_leg(struct fork *f, struct pb_str name, struct pb_str value)
 {
 	struct pb_arena *a = pb_msg_arena(f->m);
 
-	pb_msg_set(f->m, pb_arena_printf(a, "callto.%u%s%.*s", f->legs, name.n ? "." : "", PB_STR_F(name)), value);
+	pb_msg_set(
+		f->m,
+		pb_arena_printf(a, "callto.%u%s%.*s", f->legs, name.n ? "." : "", PB_STR_F(name)),
+		value);
 }
 
 static void add_leg(void *arg, struct pb_str user, const struct regfile_contact *c)
@@ -214,7 +227,8 @@ static void nothing(void *arg, struct pb_str user, const struct regfile_contact 
 	(void)c;
 }
 
-static bool route_alternatives(struct pb_msg *m, struct shared *sh, const struct regfile_alternative *alt)
+static bool route_alternatives(struct pb_msg *m, struct shared *sh,
+			       const struct regfile_alternative *alt)
 {
 	const struct regfile_alternative *first = alt;
 	struct fork f = { .m = m };
@@ -259,7 +273,8 @@ static enum pb_verdict on_route(struct pb_msg *m, struct pb_ctx *cx)
 	if (!routed && alt)
 		routed = route_alternatives(m, sh, alt);
 	if (routed) {
-		SAY(LOG_ROUTED, "Routed '%.*s' via '%.*s'", PB_STR_F(called), PB_STR_F(pb_msg_retval(m)));
+		SAY(LOG_ROUTED, "Routed '%.*s' via '%.*s'", PB_STR_F(called),
+		    PB_STR_F(pb_msg_retval(m)));
 		return PB_HANDLED;
 	}
 	if (user || alt)
@@ -272,7 +287,8 @@ static enum pb_verdict on_route(struct pb_msg *m, struct pb_ctx *cx)
 static void tell_expired(void *arg, struct pb_str user, const struct regfile_contact *c)
 {
 	(void)arg;
-	SAY(LOG_EXPIRED, "Registration of user '%.*s' via '%.*s' has expired", PB_STR_F(user), PB_STR_F(c->data));
+	SAY(LOG_EXPIRED, "Registration of user '%.*s' via '%.*s' has expired", PB_STR_F(user),
+	    PB_STR_F(c->data));
 }
 
 /* The priorities come from the file, so the handlers are no constant table. */

@@ -56,7 +56,8 @@ static void check_name(const struct pb_conf_section *s, struct pb_findings *f)
 
 	if (pb_suggest(s->name, &general, 1).p)
 		pb_findings_add(f, s->at, PB_SEV_WARNING, "regfile-103",
-				"[%.*s] is read as a user, did you mean 'general'?", PB_STR_F(s->name));
+				"[%.*s] is read as a user, did you mean 'general'?",
+				PB_STR_F(s->name));
 }
 
 static void check_password(const struct regfile_user *user, const struct pb_conf_section *s,
@@ -64,10 +65,12 @@ static void check_password(const struct regfile_user *user, const struct pb_conf
 {
 	if (!user->password.p)
 		pb_findings_add(f, s->at, PB_SEV_NOTE, "regfile-101",
-				"user '%.*s' has no password and can never authenticate", PB_STR_F(s->name));
+				"user '%.*s' has no password and can never authenticate",
+				PB_STR_F(s->name));
 	else if (!user->password.n)
 		pb_findings_add(f, s->at, PB_SEV_WARNING, "regfile-102",
-				"user '%.*s' has an empty password: anybody is let in", PB_STR_F(s->name));
+				"user '%.*s' has an empty password: anybody is let in",
+				PB_STR_F(s->name));
 }
 
 static void read_user(struct regfile_users *u, const struct pb_conf_section *s, struct pb_arena *a,
@@ -90,7 +93,8 @@ static void read_user(struct regfile_users *u, const struct pb_conf_section *s, 
 			add_numbers(u, user, e->value, a);
 		} else {
 			user->extra[user->extra_count++] =
-				(struct pb_param){ pb_arena_str(a, e->key), pb_arena_str(a, e->value) };
+				(struct pb_param){ pb_arena_str(a, e->key),
+						   pb_arena_str(a, e->value) };
 		}
 	}
 	check_name(s, f);
@@ -124,7 +128,7 @@ const struct regfile_user *regfile_user_find(const struct regfile_users *u, stru
 }
 
 static const struct regfile_alternative *same_number(const struct regfile_alternative *it,
-						      struct pb_str number)
+						     struct pb_str number)
 {
 	while (it && !pb_str_eq(it->number, number))
 		it = it->next;
@@ -132,7 +136,7 @@ static const struct regfile_alternative *same_number(const struct regfile_altern
 }
 
 const struct regfile_alternative *regfile_alternative_first(const struct regfile_users *u,
-							     struct pb_str number)
+							    struct pb_str number)
 {
 	return number.n ? same_number(u->numbers[slot_of(u, number)], number) : NULL;
 }

@@ -37,7 +37,7 @@ int regfile_users_read(const struct pb_conf *c, struct regfile_users *u, struct 
 const struct regfile_user *regfile_user_find(const struct regfile_users *u, struct pb_str name);
 /** First user with that further number, in order of the file; NULL: none. */
 const struct regfile_alternative *regfile_alternative_first(const struct regfile_users *u,
-							     struct pb_str number);
+							    struct pb_str number);
 const struct regfile_alternative *regfile_alternative_next(const struct regfile_alternative *alt);
 /** Set the user's parameters on a message. */
 void regfile_user_apply(const struct regfile_user *user, struct pb_msg *m);

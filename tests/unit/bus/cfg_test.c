@@ -23,35 +23,41 @@ static const char *const levels[] = { "warn", "note", "info", NULL };
 
 static const struct pb_opt rows[] = {
 	{ PB_OPT_BOOL, "top", offsetof(struct settings, top), .section = "" },
-	{ PB_OPT_INT, "calls", offsetof(struct settings, calls), .lo = 0, .hi = 63, .section = "loops" },
-	{ PB_OPT_INT, "scripts", offsetof(struct settings, scripts), .def = 1, .hi = 32, .section = "loops" },
-	{ PB_OPT_INT, "hold", offsetof(struct settings, hold_ms), .def = 10000, .lo = 10, .hi = 3600000,
-	  .unit = "ms", .section = "limits" },
+	{ PB_OPT_INT, "calls", offsetof(struct settings, calls), .lo = 0, .hi = 63,
+	  .section = "loops" },
+	{ PB_OPT_INT, "scripts", offsetof(struct settings, scripts), .def = 1, .hi = 32,
+	  .section = "loops" },
+	{ PB_OPT_INT, "hold", offsetof(struct settings, hold_ms), .def = 10000, .lo = 10,
+	  .hi = 3600000, .unit = "ms", .section = "limits" },
 	{ PB_OPT_INT, "message", offsetof(struct settings, message_ms), .def = 60000, .unit = "ms",
 	  .section = "limits" },
 	{ PB_OPT_INT, "parked", offsetof(struct settings, parked), .section = "limits" },
 	{ PB_OPT_STR, "file", offsetof(struct settings, log_file), .section = "log" },
-	{ PB_OPT_WORD, "level", offsetof(struct settings, log_level), .def = 1, .words = levels, .section = "log" },
+	{ PB_OPT_WORD, "level", offsetof(struct settings, log_level), .def = 1, .words = levels,
+	  .section = "log" },
 	{ PB_OPT_ADDR, "address", offsetof(struct settings, address), .section = "log" },
 	{ PB_OPT_BOOL, "required", offsetof(struct module, required), .section = "modules.*" },
 	{ PB_OPT_BOOL, "load", offsetof(struct module, load), .def = 1, .section = "modules.*" },
 	{ PB_OPT_END },
 };
 
-static int read_all(const struct pb_cfg *c, struct pb_arena *a, struct pb_findings *f, struct settings *s)
+static int read_all(const struct pb_cfg *c, struct pb_arena *a, struct pb_findings *f,
+		    struct settings *s)
 {
 	int err, e;
 
 	memset(s, 0, sizeof(*s));
 	err = pb_cfg_read(c, rows, s, a, f);
 	for (; s->module_count < pb_cfg_members(c, "modules"); s->module_count++) {
-		e = pb_cfg_read_member(c, "modules", s->module_count, rows, &s->modules[s->module_count], a, f);
+		e = pb_cfg_read_member(c, "modules", s->module_count, rows,
+				       &s->modules[s->module_count], a, f);
 		err = err ? err : e;
 	}
 	return err;
 }
 
-static int read_text(struct pb_str text, struct pb_arena *a, struct settings *out, struct pb_text *t)
+static int read_text(struct pb_str text, struct pb_arena *a, struct settings *out,
+		     struct pb_text *t)
 {
 	struct pb_findings *f = pb_findings_new();
 	struct pb_cfg *c = NULL;
@@ -79,13 +85,17 @@ static void values(void)
 	CU_ASSERT_EQUAL(e.log_level, 1);
 	CU_ASSERT_FALSE(e.top);
 	CU_ASSERT_EQUAL(e.module_count, 0);
-	CU_ASSERT_EQUAL(read_text(PB_STR("# comment \"\n/* = */ loops = { calls = 4; scripts = 2; };\n"
-					 "limits : { hold = \"500ms\"; message = \"2m\"; parked = 0x10; };\n"
-					 "log = { file = \"/var/log/x \\\" y\"; level = \"info\"; address = \"::1\"; };\n"
-					 "top = true;\n"
-					 "modules = { sip = { required = true; }; lua = { load = false; }; };\n"),
-				  a, &e, &t),
-			0);
+	CU_ASSERT_EQUAL(
+		read_text(
+			PB_STR("# comment \"\n/* = */ loops = { calls = 4; scripts = 2; };\n"
+			       "limits : { hold = \"500ms\"; message = \"2m\"; parked = 0x10; };\n"
+			       "log = { file = \"/var/log/x \\\" y\"; level = \"info\"; address = "
+			       "\"::1\"; };\n"
+			       "top = true;\n"
+			       "modules = { sip = { required = true; }; lua = { load = false; }; "
+			       "};\n"),
+			a, &e, &t),
+		0);
 	PB_SAME(pb_text_str(&t), "");
 	CU_ASSERT_EQUAL(e.calls, 4);
 	CU_ASSERT_EQUAL(e.scripts, 2);
@@ -113,39 +123,58 @@ static void mistakes(void)
 		const char *want;
 	} cases[] = {
 		{ "loops = { cals = 1; };", 0,
-		  "e.cfg:1:11: warning: unknown setting 'cals', did you mean 'calls'? [cfg-005]\n" },
-		{ "\nlimit = { };", 0, "e.cfg:2:1: warning: unknown setting 'limit', did you mean 'limits'? [cfg-005]\n" },
-		{ "loops = { calls = \"1\"; };", -EINVAL, "e.cfg:1:11: error: 'calls' must be a whole number [cfg-006]\n" },
-		{ "loops = { calls = 1.0; };", -EINVAL, "e.cfg:1:11: error: 'calls' must be a whole number [cfg-006]\n" },
-		{ "loops = { calls = 100; };", -EINVAL, "e.cfg:1:11: error: 'calls' must be from 0 to 63 [cfg-007]\n" },
-		{ "loops = 1;", -EINVAL, "e.cfg:1:1: error: 'loops' must be a group { ... } [cfg-006]\n" },
-		{ "modules = { sip = true; };", -EINVAL, "e.cfg:1:13: error: 'sip' must be a group { ... } [cfg-006]\n" },
+		  "e.cfg:1:11: warning: unknown setting 'cals', did you mean 'calls'? "
+		  "[cfg-005]\n" },
+		{ "\nlimit = { };", 0,
+		  "e.cfg:2:1: warning: unknown setting 'limit', did you mean 'limits'? "
+		  "[cfg-005]\n" },
+		{ "loops = { calls = \"1\"; };", -EINVAL,
+		  "e.cfg:1:11: error: 'calls' must be a whole number [cfg-006]\n" },
+		{ "loops = { calls = 1.0; };", -EINVAL,
+		  "e.cfg:1:11: error: 'calls' must be a whole number [cfg-006]\n" },
+		{ "loops = { calls = 100; };", -EINVAL,
+		  "e.cfg:1:11: error: 'calls' must be from 0 to 63 [cfg-007]\n" },
+		{ "loops = 1;", -EINVAL,
+		  "e.cfg:1:1: error: 'loops' must be a group { ... } [cfg-006]\n" },
+		{ "modules = { sip = true; };", -EINVAL,
+		  "e.cfg:1:13: error: 'sip' must be a group { ... } [cfg-006]\n" },
 		{ "modules = { sip = { required = 1; }; };", -EINVAL,
 		  "e.cfg:1:21: error: 'required' must be true or false [cfg-006]\n" },
 		{ "limits = { hold = 30; };", -EINVAL,
-		  "e.cfg:1:12: error: 'hold' must be a duration like \"500ms\", \"30s\" or \"2m\" [cfg-008]\n" },
+		  "e.cfg:1:12: error: 'hold' must be a duration like \"500ms\", \"30s\" or \"2m\" "
+		  "[cfg-008]\n" },
 		{ "limits = { hold = \"30x\"; };", -EINVAL,
-		  "e.cfg:1:12: error: 'hold' must be a duration like \"500ms\", \"30s\" or \"2m\" [cfg-008]\n" },
-		{ "limits = { hold = \"2h\"; };", -EINVAL, "e.cfg:1:12: error: 'hold' must be from 10 to 3600000 ms [cfg-007]\n" },
+		  "e.cfg:1:12: error: 'hold' must be a duration like \"500ms\", \"30s\" or \"2m\" "
+		  "[cfg-008]\n" },
+		{ "limits = { hold = \"2h\"; };", -EINVAL,
+		  "e.cfg:1:12: error: 'hold' must be from 10 to 3600000 ms [cfg-007]\n" },
 		{ "log = { level = \"inf\"; };", -EINVAL,
-		  "e.cfg:1:9: error: 'level' cannot be \"inf\", did you mean 'info'? [conf-017]\n" },
+		  "e.cfg:1:9: error: 'level' cannot be \"inf\", did you mean 'info'? "
+		  "[conf-017]\n" },
 		{ "log = { address = \"localhost\"; };", -EINVAL,
 		  "e.cfg:1:9: error: 'address' must be an IP address [conf-018]\n" },
-		{ "top = { };", -EINVAL, "e.cfg:1:1: error: 'top' must be true or false [cfg-006]\n" },
-		{ "log = { file = 1; };", -EINVAL, "e.cfg:1:9: error: 'file' must be a string in double quotes [cfg-006]\n" },
+		{ "top = { };", -EINVAL,
+		  "e.cfg:1:1: error: 'top' must be true or false [cfg-006]\n" },
+		{ "log = { file = 1; };", -EINVAL,
+		  "e.cfg:1:9: error: 'file' must be a string in double quotes [cfg-006]\n" },
 		/* what libconfig alone would not say, or say elsewhere */
 		{ "limits = { parked = 4294967297; };", -EINVAL,
-		  "e.cfg:1:21: error: 4294967297 does not fit: over 2147483647 a number ends with L [cfg-003]\n" },
+		  "e.cfg:1:21: error: 4294967297 does not fit: over 2147483647 a number ends with "
+		  "L [cfg-003]\n" },
 		{ "limits = { parked = 0x1FFFFFFFF; };", -EINVAL,
-		  "e.cfg:1:21: error: 0x1FFFFFFFF does not fit: over 2147483647 a number ends with L [cfg-003]\n" },
+		  "e.cfg:1:21: error: 0x1FFFFFFFF does not fit: over 2147483647 a number ends with "
+		  "L [cfg-003]\n" },
 		{ "limits = { parked = 99999999999999999999L; };", -EINVAL,
 		  "e.cfg:1:21: error: 99999999999999999999 does not fit [cfg-003]\n" },
 		{ "log = { file = \"x;\n level = \"info\"; };\nloops = { };\n", -EINVAL,
-		  "e.cfg:1:16: error: the string that begins here does not end in its line [cfg-002]\n" },
+		  "e.cfg:1:16: error: the string that begins here does not end in its line "
+		  "[cfg-002]\n" },
 		{ "loops = { };\n/* never\nclosed", -EINVAL,
 		  "e.cfg:2:1: error: the comment that begins here has no '*/' [cfg-002]\n" },
-		{ "@include \"x.cfg\"", -EINVAL, "e.cfg:1:1: error: @include is not read here [cfg-004]\n" },
-		{ "loops = { calls = 1 };\nloops = {", -EINVAL, "e.cfg:2: error: duplicate setting name [cfg-001]\n" },
+		{ "@include \"x.cfg\"", -EINVAL,
+		  "e.cfg:1:1: error: @include is not read here [cfg-004]\n" },
+		{ "loops = { calls = 1 };\nloops = {", -EINVAL,
+		  "e.cfg:2: error: duplicate setting name [cfg-001]\n" },
 		{ "loops = {\n calls 1;\n};", -EINVAL, "e.cfg:2: error: syntax error [cfg-001]\n" },
 	};
 	struct pb_arena *a = pb_arena_new(100000);
@@ -203,9 +232,12 @@ static void places(void)
 {
 	struct pb_cfg *c;
 
-	CU_ASSERT_EQUAL_FATAL(pb_cfg_parse("e.cfg", PB_STR("l = ( { calls = 1; }, { calls = 2; } );\n"
-							   "loops = {\n  calls\n = 4; };\nmodules={ sip = {}; };"),
-					   NULL, &c), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		pb_cfg_parse("e.cfg",
+			     PB_STR("l = ( { calls = 1; }, { calls = 2; } );\n"
+				    "loops = {\n  calls\n = 4; };\nmodules={ sip = {}; };"),
+			     NULL, &c),
+		0);
 	CU_ASSERT_TRUE(pb_cfg_has(c, "loops", "calls"));
 	CU_ASSERT_EQUAL(pb_cfg_at(c, "loops", "calls").line, 3);
 	CU_ASSERT_EQUAL(pb_cfg_at(c, "loops", "calls").col, 3);
@@ -217,8 +249,9 @@ static void places(void)
 /* Each beginning of a file is read or refused, never more. */
 static void prefixes(void)
 {
-	static const char text[] = "/* x */ log = { file = \"a\\\"b\"; level = \"info\"; }; # y\n"
-				   "loops : { calls = 0x2; scripts = +1; };\n modules = { a-b = { }; };";
+	static const char text[] =
+		"/* x */ log = { file = \"a\\\"b\"; level = \"info\"; }; # y\n"
+		"loops : { calls = 0x2; scripts = +1; };\n modules = { a-b = { }; };";
 	struct pb_arena *a = pb_arena_new(1000000);
 	struct settings e;
 
@@ -239,7 +272,9 @@ static void reading(void)
 	struct settings e;
 
 	if (a)
-		read_text(PB_STR("loops={calls=1;};log={file=\"x\";};modules={sip={required=true;};};y=1;"), a, &e, NULL);
+		read_text(PB_STR("loops={calls=1;};log={file=\"x\";};modules={sip={required=true;};"
+				 "};y=1;"),
+			  a, &e, NULL);
 	pb_arena_free(&a);
 }
 
@@ -249,4 +284,5 @@ static void alloc_failures(void)
 }
 
 PB_TESTS("bus/cfg", { "values", values }, { "mistakes", mistakes }, { "units", units },
-	 { "missing", missing }, { "places", places }, { "prefixes", prefixes }, { "each allocation fails", alloc_failures })
+	 { "missing", missing }, { "places", places }, { "prefixes", prefixes },
+	 { "each allocation fails", alloc_failures })

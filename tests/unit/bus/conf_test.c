@@ -40,7 +40,8 @@ static void dump(const struct pb_conf *c, struct pb_text *t)
 		pb_text_addf(t, "[%.*s]", PB_STR_F(s->name));
 		for (size_t k = 0; k < s->count; k++)
 			pb_text_addf(t, "%.*s%s%.*s;", PB_STR_F(s->entries[k].key),
-				     s->entries[k].has_value ? "=" : "", PB_STR_F(s->entries[k].value));
+				     s->entries[k].has_value ? "=" : "",
+				     PB_STR_F(s->entries[k].value));
 	}
 }
 
@@ -80,7 +81,8 @@ static void lines(void)
 {
 	static const struct text_row rows[] = {
 		{ "", "", "" },
-		{ "; comment\n[ general ]   anything here is ignored\nname = some \"text\" ; not a comment\n"
+		{ "; comment\n[ general ]   anything here is ignored\nname = some \"text\" ; not a "
+		  "comment\n"
 		  "flag\nlist=a,b, \\\n     c\n",
 		  "[general]name=some \"text\" ; not a comment;flag;list=a,b, c;", "" },
 		{ "\xef\xbb\xbf[a]\r\nb=1\rc=2\n\r\n  d = 3  ", "[a]b=1;c=2;d=3;", "" },
@@ -88,13 +90,15 @@ static void lines(void)
 		{ "[a]\nb=1 \\\n[x];y\\\n;z\nc=2", "[a]b=1 [x];y;z;c=2;", "" },
 		{ "[a]\nflag\\\nb=1", "[a]flag\\;b=1;", "" },
 		{ "[a]\nb=1\n[c]\nb=2\n[a]\nb=3\n", "[a]b=1;b=3;[c]b=2;", "" },
-		{ "[a]\n[b\nx=1\n[]\ny=2\n=3\n", "[a]x=1;y=2;", "conf-006:2 conf-007:4 conf-007:6 " },
+		{ "[a]\n[b\nx=1\n[]\ny=2\n=3\n", "[a]x=1;y=2;",
+		  "conf-006:2 conf-007:4 conf-007:6 " },
 		{ "x=1\ny=2\n[a]\nz=3", "[a]z=3;", "conf-005:1 " },
 		{ "[a]\n# no comment\n#x=1", "[a]# no comment;#x=1;", "conf-011:2 " },
 		{ "[a]\nb=1\\", "[a]b=1;", "conf-021:2 " },
 		{ "[a]\nb==1=2", "[a]b==1=2;", "" },
 		{ "[A]\nb=\n[a]\nB", "[A]b=;[a]B;", "" },
-		{ "[${nodename}]\na=${nodename}\n[x${empty}]\nb=1\n[${empty}]\nc=1\n[${none$dflt}]\nd=1",
+		{ "[${nodename}]\na=${nodename}\n[x${empty}]\nb=1\n[${empty}]\nc=1\n[${none$dflt}]"
+		  "\nd=1",
 		  "[alpha]a=${nodename};[x]b=1;[dflt]d=1;", "conf-005:6 " },
 		{ NULL, NULL, NULL },
 	};
@@ -107,18 +111,23 @@ static void conditionals(void)
 {
 	static const struct text_row rows[] = {
 		{ "[a]\n[$enabled no]\nb=1\n[c]\n[$enabled else]\nd=1", "[a]d=1;", "" },
-		{ "[a]\n[$enabled yes]\nb=1\n[$enabled elseif yes]\nc=1\n[$enabled elseif yes]\nd=1",
+		{ "[a]\n[$enabled yes]\nb=1\n[$enabled elseif yes]\nc=1\n[$enabled elseif "
+		  "yes]\nd=1",
 		  "[a]b=1;d=1;", "" }, /* not a real chain */
 		{ "[a]\n[$enabled off]\nx=1\n[$enabled]\nb=1", "[a]b=1;", "" },
 		{ "[a]\n[$enabled toggle]\nx=1\n[$enabled toggle]\nb=1", "[a]b=1;", "" },
-		{ "[a]\n[$enabled $loaded ysipchan]\nb=1\n[$enabled $loaded x]\nc=1\n[$enabled $unloaded x]\nd=1",
+		{ "[a]\n[$enabled $loaded ysipchan]\nb=1\n[$enabled $loaded x]\nc=1\n[$enabled "
+		  "$unloaded x]\nd=1",
 		  "[a]b=1;d=1;", "" },
-		{ "[a]\n[$enabled $not $loaded ysipchan]\nb=1\n[$enabled $filled ${nodename}]\nc=1\n"
-		  "[$enabled $empty ${empty}]\nd=1\n[$enabled $bool 1]\ne=1\n[$enabled ${off}]\nf=1",
+		{ "[a]\n[$enabled $not $loaded ysipchan]\nb=1\n[$enabled $filled "
+		  "${nodename}]\nc=1\n"
+		  "[$enabled $empty ${empty}]\nd=1\n[$enabled $bool 1]\ne=1\n[$enabled "
+		  "${off}]\nf=1",
 		  "[a]c=1;d=1;", "" },
 		{ "[a]\n[$enabled anything]\nb=1", "[a]b=1;", "conf-008:2 " },
 		{ "[a]\n[$enabled $load x]\nb=1", "[a]b=1;", "conf-008:2 " },
-		{ "[a]\n[$enabled no]\nx=1\\\n[$enabled]\n[$include nowhere]\n[$enabled]\nb=1", "[a]b=1;", "" },
+		{ "[a]\n[$enabled no]\nx=1\\\n[$enabled]\n[$include nowhere]\n[$enabled]\nb=1",
+		  "[a]b=1;", "" },
 		{ NULL, NULL, NULL },
 	};
 
@@ -128,12 +137,14 @@ static void conditionals(void)
 static void copies(void)
 {
 	static const struct text_row rows[] = {
-		{ "[a]\nx=1\n[$includesection b]\ny=2\n[b]\nz=3\nz=4", "[a]x=1;z=3;z=4;y=2;[b]z=3;z=4;", "" },
+		{ "[a]\nx=1\n[$includesection b]\ny=2\n[b]\nz=3\nz=4",
+		  "[a]x=1;z=3;z=4;y=2;[b]z=3;z=4;", "" },
 		{ "[a]\n[$includesection b]\n[b]\nb=1\n[$includesection c]\n[c]\nc=1",
 		  "[a]b=1;c=1;[b]b=1;c=1;[c]c=1;", "" },
-		{ "[a]\na=1\n[$includesection b]\n[b]\nb=1\n[$includesection a]", "[a]a=1;b=1;[b]b=1;",
-		  "conf-009:6 " },
-		{ "[a]\n[$includesection x]\n[$includesectionsilent x]\nb=1", "[a]b=1;", "conf-009:2 " },
+		{ "[a]\na=1\n[$includesection b]\n[b]\nb=1\n[$includesection a]",
+		  "[a]a=1;b=1;[b]b=1;", "conf-009:6 " },
+		{ "[a]\n[$includesection x]\n[$includesectionsilent x]\nb=1", "[a]b=1;",
+		  "conf-009:2 " },
 		{ "[a]\n[$requiresection x]\nb=1", "[a]b=1;", "conf-009:2 " },
 		{ "[$includesection x]\n", "", "conf-003:1 " },
 		{ "[$inclde x]\na=1", "[$inclde x]a=1;", "conf-003:1 " },
@@ -143,7 +154,8 @@ static void copies(void)
 	struct pb_conf *c;
 
 	check_rows(rows);
-	CU_ASSERT_EQUAL(pb_conf_parse("t", PB_STR("[a]\n[$requiresection x]\nb=1"), NULL, NULL, &c), -EINVAL);
+	CU_ASSERT_EQUAL(pb_conf_parse("t", PB_STR("[a]\n[$requiresection x]\nb=1"), NULL, NULL, &c),
+			-EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(c);
 	pb_conf_free(&c);
 }
@@ -157,7 +169,8 @@ static void copies_explode(void)
 
 	pb_text_init(&t, 100000);
 	for (int i = 0; i < 40; i++)
-		pb_text_addf(&t, "[s%d]\nk=1\n[$includesection s%d]\n[$includesection s%d]\n", i, i + 1, i + 1);
+		pb_text_addf(&t, "[s%d]\nk=1\n[$includesection s%d]\n[$includesection s%d]\n", i,
+			     i + 1, i + 1);
 	CU_ASSERT_EQUAL(pb_conf_parse("t", pb_text_str(&t), NULL, f, &c), -EFBIG);
 	CU_ASSERT_PTR_NULL(c);
 	CU_ASSERT_TRUE(pb_findings_count(f, PB_SEV_ERROR) > 0);
@@ -170,8 +183,9 @@ static void positions(void)
 	struct pb_conf *c;
 	const struct pb_conf_section *s;
 
-	CU_ASSERT_EQUAL_FATAL(
-		pb_conf_parse("t.conf", PB_STR("\n  [a] \n  key =  value\nk2=\nk3"), NULL, NULL, &c), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_conf_parse("t.conf", PB_STR("\n  [a] \n  key =  value\nk2=\nk3"),
+					    NULL, NULL, &c),
+			      0);
 	s = pb_conf_section(c, PB_STR("a"));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	CU_ASSERT_EQUAL(s->at.line, 2);
@@ -190,8 +204,9 @@ static void getters(void)
 	struct pb_conf *c;
 
 	CU_ASSERT_EQUAL_FATAL(
-		pb_conf_parse("t", PB_STR("[a]\nn=010\nn=5\nbig=99999999999999999999\nb=enable\nw=1x"), NULL,
-			      NULL, &c),
+		pb_conf_parse("t",
+			      PB_STR("[a]\nn=010\nn=5\nbig=99999999999999999999\nb=enable\nw=1x"),
+			      NULL, NULL, &c),
 		0);
 	CU_ASSERT_EQUAL(pb_conf_get_int(c, PB_STR("a"), PB_STR("n"), 1, 0, 100), 8);
 	CU_ASSERT_EQUAL(pb_conf_get_int(c, PB_STR("a"), PB_STR("n"), 1, 20, 100), 20);
@@ -209,10 +224,20 @@ static void expansion(void)
 	static const struct {
 		const char *text, *want;
 	} rows[] = {
-		{ "", "" }, { "plain", "plain" }, { "${nodename}", "alpha" }, { "a${ nodename }b", "aalphab" },
-		{ "${x$y}", "y" }, { "${x$ y $z }", "y $z" }, { "${x}", "" }, { "${empty$no}", "" },
-		{ "${nodename", "${nodename" }, { "${x$${nodename}}", "${nodename}" }, { "$${nodename}", "$alpha" },
-		{ "${nodename}${nodename}", "alphaalpha" }, { "${}", "" }, { "${$d}", "d" },
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "${nodename}", "alpha" },
+		{ "a${ nodename }b", "aalphab" },
+		{ "${x$y}", "y" },
+		{ "${x$ y $z }", "y $z" },
+		{ "${x}", "" },
+		{ "${empty$no}", "" },
+		{ "${nodename", "${nodename" },
+		{ "${x$${nodename}}", "${nodename}" },
+		{ "$${nodename}", "$alpha" },
+		{ "${nodename}${nodename}", "alphaalpha" },
+		{ "${}", "" },
+		{ "${$d}", "d" },
 	};
 	struct pb_arena *a = pb_arena_new(1000);
 	struct pb_str s;
@@ -261,8 +286,9 @@ static void make_files(void)
 	atexit(remove_files);
 	snprintf(sub, sizeof(sub), "%s/sub", dir);
 	mkdir(sub, 0700);
-	put_file("main.conf", "[a]\nx=1\n[$include inc.conf]\ny=2\n[$includesilent none]\n[$include none.conf]\n"
-			      "[$include sub]\n");
+	put_file("main.conf",
+		 "[a]\nx=1\n[$include inc.conf]\ny=2\n[$includesilent none]\n[$include none.conf]\n"
+		 "[$include sub]\n");
 	put_file("inc.conf", "top=1\n[b]\nz=1\n[$enabled no]\n");
 	put_file("loop.conf", "[a]\nx=1\n[$include loop.conf]\ny=1\n");
 	put_file("need.conf", "[a]\nx=1\n[$require none]\ny=1\n");
@@ -349,7 +375,9 @@ static void reading(void)
 	struct pb_text t;
 
 	pb_text_init(&t, 10000);
-	pb_conf_parse("t", PB_STR("[a]\nb=1\\\n2\n[$includesection c]\n[c]\nx=${y}\n[$enabled x]\n[${nodename}]\n[$x y]"),
+	pb_conf_parse("t",
+		      PB_STR("[a]\nb=1\\\n2\n[$includesection c]\n[c]\nx=${y}\n[$enabled "
+			     "x]\n[${nodename}]\n[$x y]"),
 		      &env, f, &c);
 	if (f) {
 		pb_findings_print(f, &t);
@@ -376,7 +404,8 @@ static void printing(void)
 	pb_findings_print_json(f, &t);
 	PB_SAME(pb_text_str(&t), "[\n]\n");
 	pb_text_reset(&t);
-	pb_findings_add(f, (struct pb_pos){ "b.conf", 2, 1 }, PB_SEV_ERROR, "x-001", "second \"%s\"", "q\x1b");
+	pb_findings_add(f, (struct pb_pos){ "b.conf", 2, 1 }, PB_SEV_ERROR, "x-001",
+			"second \"%s\"", "q\x1b");
 	pb_findings_add(f, (struct pb_pos){ "b.conf", 0, 0 }, PB_SEV_NOTE, "x-002", "whole file");
 	pb_findings_add(f, (struct pb_pos){ "a.conf", 12, 3 }, PB_SEV_WARNING, "x-003", "first");
 	pb_findings_add(f, (struct pb_pos){ NULL, 0, 0 }, PB_SEV_WARNING, "x-004", "nowhere");
@@ -389,9 +418,11 @@ static void printing(void)
 	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_ERROR), 1);
 	pb_text_reset(&t);
 	pb_findings_print_json(f, &t);
-	CU_ASSERT_TRUE(pb_str_find(pb_text_str(&t),
-				   PB_STR("{\"file\":\"b.conf\",\"line\":2,\"col\":1,\"severity\":\"error\","
-					  "\"id\":\"x-001\",\"text\":\"second \\\"q\\u001b\\\"\"}")) > 0);
+	CU_ASSERT_TRUE(
+		pb_str_find(
+			pb_text_str(&t),
+			PB_STR("{\"file\":\"b.conf\",\"line\":2,\"col\":1,\"severity\":\"error\","
+			       "\"id\":\"x-001\",\"text\":\"second \\\"q\\u001b\\\"\"}")) > 0);
 	pb_text_fini(&t);
 	pb_findings_free(&f);
 	CU_ASSERT_PTR_NULL(f);

@@ -37,7 +37,8 @@ static void params_are_found(void)
 		const struct pb_name_param *found = pb_name_param(p->message, p->name);
 
 		CU_ASSERT_TRUE(p->doc[0] != '\0');
-		if (found != p && !pb_str_eq(p->name, PB_STR("xsip_body"))) /* a name and a beginning */
+		if (found != p &&
+		    !pb_str_eq(p->name, PB_STR("xsip_body"))) /* a name and a beginning */
 			PB_SAME(p->name, found ? found->name.p : "(not found)");
 	}
 }
@@ -87,9 +88,10 @@ static void check_name(const char *file, struct pb_str name)
 static void check_text(const char *file, struct pb_str text)
 {
 	static const struct pb_str verbs[] = {
-		PB_STR_INIT("get("), PB_STR_INIT("get_bool("), PB_STR_INIT("get_int("), PB_STR_INIT("has("),
-		PB_STR_INIT("set("), PB_STR_INIT("set_bool("), PB_STR_INIT("set_int("), PB_STR_INIT("setf("),
-		PB_STR_INIT("add("), PB_STR_INIT("clear("),
+		PB_STR_INIT("get("),     PB_STR_INIT("get_bool("), PB_STR_INIT("get_int("),
+		PB_STR_INIT("has("),     PB_STR_INIT("set("),      PB_STR_INIT("set_bool("),
+		PB_STR_INIT("set_int("), PB_STR_INIT("setf("),     PB_STR_INIT("add("),
+		PB_STR_INIT("clear("),
 	};
 	ptrdiff_t at;
 
@@ -141,6 +143,6 @@ static void sources(void)
 	CU_ASSERT_TRUE(names_seen > 50);
 }
 
-PB_TESTS("bus/names", { "messages are sorted", messages_are_sorted }, { "params are found", params_are_found },
-	 { "finding", finding }, { "secrets", secrets },
+PB_TESTS("bus/names", { "messages are sorted", messages_are_sorted },
+	 { "params are found", params_are_found }, { "finding", finding }, { "secrets", secrets },
 	 { "what the sources use is described", sources })

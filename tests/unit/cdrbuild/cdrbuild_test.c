@@ -42,13 +42,16 @@ static const struct pb_handler watch_handlers[] = {
 	{ "call.cdr", 100, PB_HOME, on_cdr },
 	{ NULL },
 };
-static const struct pb_module watch = { .abi = PB_MODULE_ABI, .name = "watch", .handlers = watch_handlers };
+static const struct pb_module watch = { .abi = PB_MODULE_ABI,
+					.name = "watch",
+					.handlers = watch_handlers };
 static const struct pb_module *const built_in[] = { &pb_module_descriptor, &watch, NULL };
 
 static void set_up(const char *conf)
 {
-	struct pb_engine_args args = { .conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in,
-				       .node_name = "test" };
+	struct pb_engine_args args = {
+		.conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in, .node_name = "test"
+	};
 	char path[100];
 	FILE *f;
 
@@ -161,14 +164,16 @@ static void a_call(void)
 	saw("sip/1 finalize incoming 10 answered bye;");
 	tell(0, "chan.hangup", "id=sip/2 status=hangup", NULL);
 	saw("sip/2 finalize outgoing 10 hangup ;");
-	tell(1, "chan.hangup", "id=sip/2", NULL); /* again: nothing */
+	tell(1, "chan.hangup", "id=sip/2", NULL);  /* again: nothing */
 	tell(1, "call.execute", "id=sip/2", NULL); /* late: nothing */
 	saw("");
 	tell(0, "engine.status", "module=cdrbuild",
-	     "name=cdrbuild,type=cdr,format=Status|Caller|Called|BillId|Duration;cdrs=0,hungup=2\r\n");
+	     "name=cdrbuild,type=cdr,format=Status|Caller|Called|BillId|Duration;cdrs=0,hungup="
+	     "2\r\n");
 	pb_sim_run(sim, 6000, NULL, NULL);
 	tell(0, "engine.status", "module=cdrbuild",
-	     "name=cdrbuild,type=cdr,format=Status|Caller|Called|BillId|Duration;cdrs=0,hungup=0\r\n");
+	     "name=cdrbuild,type=cdr,format=Status|Caller|Called|BillId|Duration;cdrs=0,hungup="
+	     "0\r\n");
 	tell(1, "call.execute", "id=sip/2", NULL); /* the number is used again */
 	saw("sip/2 initialize unknown 0 unknown ;");
 	tear_down();
@@ -213,8 +218,10 @@ static void shutting_down(void)
 	tell(0, "chan.startup", "id=sip/2", NULL);
 	pb_text_reset(&seen);
 	pb_engine_stop(engine);
-	CU_ASSERT_TRUE(pb_str_find(pb_text_str(&seen), PB_STR("sip/1 finalize unknown 0 unknown CDR shutdown;")) >= 0);
-	CU_ASSERT_TRUE(pb_str_find(pb_text_str(&seen), PB_STR("sip/2 finalize unknown 0 unknown CDR shutdown;")) >= 0);
+	CU_ASSERT_TRUE(pb_str_find(pb_text_str(&seen),
+				   PB_STR("sip/1 finalize unknown 0 unknown CDR shutdown;")) >= 0);
+	CU_ASSERT_TRUE(pb_str_find(pb_text_str(&seen),
+				   PB_STR("sip/2 finalize unknown 0 unknown CDR shutdown;")) >= 0);
 	tear_down();
 }
 
@@ -244,8 +251,11 @@ static const struct pb_handler final_handlers[] = {
 	{ "call.cdr", 100, PB_HERE, on_final },
 	{ NULL },
 };
-static const struct pb_module final_watch = { .abi = PB_MODULE_ABI, .name = "watch", .handlers = final_handlers };
-static const struct pb_module *const with_final_watch[] = { &pb_module_descriptor, &final_watch, NULL };
+static const struct pb_module final_watch = { .abi = PB_MODULE_ABI,
+					      .name = "watch",
+					      .handlers = final_handlers };
+static const struct pb_module *const with_final_watch[] = { &pb_module_descriptor, &final_watch,
+							    NULL };
 
 static void enqueue(unsigned loop, const char *name, unsigned leg)
 {
@@ -265,8 +275,11 @@ static void nothing(void *arg)
  * when the engine stops. Each has one final record. */
 static void threads(void)
 {
-	struct pb_engine_args args = { .conf_dir = "/nonexistent", .calls = 3, .scripts = 1,
-				       .built_in = with_final_watch, .node_name = "test" };
+	struct pb_engine_args args = { .conf_dir = "/nonexistent",
+				       .calls = 3,
+				       .scripts = 1,
+				       .built_in = with_final_watch,
+				       .node_name = "test" };
 
 	CU_ASSERT_EQUAL_FATAL(pb_engine_new(&args, NULL, &engine), 0);
 	CU_ASSERT_EQUAL_FATAL(pb_engine_start(engine), 0);

@@ -35,7 +35,8 @@ static void times(void)
 	}
 }
 
-static void params_of(const char *text, struct cdr_params *p, struct pb_arena *a, struct pb_findings *f)
+static void params_of(const char *text, struct cdr_params *p, struct pb_arena *a,
+		      struct pb_findings *f)
 {
 	struct pb_conf *c;
 
@@ -60,7 +61,8 @@ static struct pb_msg *message(uint64_t us, const char *params)
 	return m;
 }
 
-static void take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, uint64_t us, const char *params)
+static void take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, uint64_t us,
+		 const char *params)
 {
 	struct pb_msg *m = message(us, params);
 
@@ -96,9 +98,11 @@ static void life(void)
 	params_of("[parameters]\ncaller=yes\nx=no\ntime=yes\n", &p, a, NULL);
 	CU_ASSERT_EQUAL(p.count, 8);
 	CU_ASSERT_EQUAL_FATAL(cdr_init(&r, PB_STR("sip/1"), 7), 0);
-	take(&r, &p, CDR_STARTUP, 100000000, "id=sip/1 status=incoming address=a:1 billid=RUN-1 called=2 caller=1 y=1");
+	take(&r, &p, CDR_STARTUP, 100000000,
+	     "id=sip/1 status=incoming address=a:1 billid=RUN-1 called=2 caller=1 y=1");
 	written(&r, 101000000,
-		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming duration=1 billtime=0 "
+		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming "
+		"duration=1 billtime=0 "
 		"ringtime=0 status=incoming external=1 address=a:1 billid=RUN-1 called=2 caller=1");
 	take(&r, &p, CDR_EXECUTE, 102000000, "cdrwrite=no called=3 caller=9 x=first trace_id=T");
 	cdr_note(&r, CDR_RINGING, 104000000, PB_STR("ringing"));
@@ -106,8 +110,10 @@ static void life(void)
 	take(&r, &p, CDR_ANSWERED, 107000000, "status=answered x=second called=");
 	take(&r, &p, CDR_HANGUP, 110000000, "reason=bye");
 	written(&r, 999000000,
-		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming duration=8 billtime=3 "
-		"ringtime=3 status=answered trace_id=T external=9 address=a:1 billid=RUN-1 called=2 caller=9 x=first "
+		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming "
+		"duration=8 billtime=3 "
+		"ringtime=3 status=answered trace_id=T external=9 address=a:1 billid=RUN-1 "
+		"called=2 caller=9 x=first "
 		"reason=bye");
 	CU_ASSERT_FALSE(r.failed);
 	cdr_fini(&r);
@@ -122,7 +128,8 @@ static void small(void)
 	CU_ASSERT_EQUAL_FATAL(cdr_init(&r, PB_STR("x"), 1), 0);
 	take(&r, &p, CDR_STARTUP, 5000000, "cdrwrite=no direction=outgoing called=77");
 	written(&r, 4000000, /* the clock was set back */
-		"time=5 chan=x cdrid=1 runid=RUN operation=update direction=outgoing duration=0 billtime=0 ringtime=0 "
+		"time=5 chan=x cdrid=1 runid=RUN operation=update direction=outgoing duration=0 "
+		"billtime=0 ringtime=0 "
 		"status=unknown cdrwrite=no");
 	cdr_fini(&r);
 }
@@ -153,12 +160,16 @@ static void formatting(void)
 	cdr_format_duration(&t, PB_STR("HH:mm:SS uYYYY"), 100ull * 3600000000 + 61000000);
 	PB_SAME(pb_text_str(&t), "100:01:01 uYYYY");
 	pb_text_fini(&t);
-	formats = (struct cdr_formats){ PB_STR("SSUTC"), PB_STR("SSUTC"), PB_STR("SSUTC"), PB_STR("SS") };
+	formats = (struct cdr_formats){ PB_STR("SSUTC"), PB_STR("SSUTC"), PB_STR("SSUTC"),
+					PB_STR("SS") };
 	CU_ASSERT_EQUAL_FATAL(cdr_init(&r, PB_STR("x"), 1), 0);
 	cdr_note(&r, CDR_STARTUP, 5000000, PB_STR_NULL);
 	cdr_note(&r, CDR_HANGUP, 7000000, PB_STR_NULL);
-	written(&r, 9000000, "time=5 chan=x cdrid=1 runid=RUN operation=update direction=unknown duration=2 billtime=0 "
-			     "ringtime=0 status=unknown call_start_time=05UTC call_hangup_time=07UTC call_duration=02");
+	written(&r, 9000000,
+		"time=5 chan=x cdrid=1 runid=RUN operation=update direction=unknown duration=2 "
+		"billtime=0 "
+		"ringtime=0 status=unknown call_start_time=05UTC call_hangup_time=07UTC "
+		"call_duration=02");
 	formats = (struct cdr_formats){ 0 };
 	cdr_fini(&r);
 }
@@ -197,6 +208,6 @@ static void alloc_failures(void)
 	pb_test_each_alloc(once);
 }
 
-PB_TESTS("cdrbuild/record", { "times", times }, { "life", life }, { "small", small }, { "formatting", formatting },
-	 { "findings", findings },
+PB_TESTS("cdrbuild/record", { "times", times }, { "life", life }, { "small", small },
+	 { "formatting", formatting }, { "findings", findings },
 	 { "each allocation fails", alloc_failures })

@@ -36,8 +36,9 @@ static void write_conf(const char *text)
 
 static void set_up(const char *conf)
 {
-	struct pb_engine_args args = { .conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in,
-				       .node_name = "test" };
+	struct pb_engine_args args = {
+		.conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in, .node_name = "test"
+	};
 
 	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));

@@ -63,19 +63,25 @@ static void do_put(void *arg)
 	struct step *s = arg;
 	struct pb_param param = { PB_STR("oconnection_id"), PB_STR("general") };
 	struct regfile_contact c = {
-		.data = pb_str_z(s->data), .driver = PB_STR("sip"), .connection = pb_str_z(s->connection),
-		.params = &param, .param_count = 1, .q_permille = s->q, .expires_ms = s->expires_ms,
+		.data = pb_str_z(s->data),
+		.driver = PB_STR("sip"),
+		.connection = pb_str_z(s->connection),
+		.params = &param,
+		.param_count = 1,
+		.q_permille = s->q,
+		.expires_ms = s->expires_ms,
 	};
 
-	s->result = (size_t)regfile_contacts_put(table, pb_str_z(s->user), &c, s->most ? s->most : 10);
+	s->result =
+		(size_t)regfile_contacts_put(table, pb_str_z(s->user), &c, s->most ? s->most : 10);
 }
 
 static void do_drop(void *arg)
 {
 	struct step *s = arg;
 
-	s->result = s->user ? regfile_contacts_drop(table, pb_str_z(s->user), pb_str_z(s->data)) :
-			      regfile_contacts_drop_connection(table, pb_str_z(s->connection));
+	s->result = s->user ? regfile_contacts_drop(table, pb_str_z(s->user), pb_str_z(s->data))
+			    : regfile_contacts_drop_connection(table, pb_str_z(s->connection));
 }
 
 static void found(void *arg, struct pb_str user, const struct regfile_contact *c)
@@ -113,7 +119,7 @@ static void best_is(unsigned loop, const char *user, const char *data)
 	PB_SAME(pb_str_z(s.found), data);
 }
 
-#define PUT(loop, ...)	on_loop(loop, do_put, (struct step){ __VA_ARGS__ })
+#define PUT(loop, ...)  on_loop(loop, do_put, (struct step){ __VA_ARGS__ })
 #define DROP(loop, ...) on_loop(loop, do_drop, (struct step){ __VA_ARGS__ })
 
 static void several(void)
@@ -147,7 +153,8 @@ static void expiring(void)
 	pb_sim_run(sim, 999, NULL, NULL);
 	CU_ASSERT_EQUAL(DROP(0, .user = "a", .data = "none"), 0);
 	CU_ASSERT_EQUAL(expired, 0);
-	PUT(1, .user = "a", .data = "two", .expires_ms = 60000); /* a refresh: the old timer is gone */
+	PUT(1, .user = "a", .data = "two",
+	    .expires_ms = 60000); /* a refresh: the old timer is gone */
 	pb_sim_run(sim, 1, NULL, NULL);
 	CU_ASSERT_EQUAL(expired, 1);
 	best_is(0, "a", "two");
@@ -216,8 +223,10 @@ static void hammer(void *arg)
 	struct worker *w = arg;
 	static const char *const users[] = { "a", "b", "c" };
 	static const char *const data[] = { "1", "2", "3", "4" };
-	struct step s = { .user = users[w->round % 3], .data = data[w->round / 3 % 4],
-			  .connection = w->round % 2 ? "tcp/1" : NULL, .expires_ms = w->round % 5 };
+	struct step s = { .user = users[w->round % 3],
+			  .data = data[w->round / 3 % 4],
+			  .connection = w->round % 2 ? "tcp/1" : NULL,
+			  .expires_ms = w->round % 5 };
 
 	do_put(&s);
 	do_best(&s);
@@ -259,4 +268,5 @@ static void threads(void)
 }
 
 PB_TESTS("regfile/contacts", { "several contacts", several }, { "expiring", expiring },
-	 { "connections", connections }, { "each allocation fails", alloc_failures }, { "threads", threads })
+	 { "connections", connections }, { "each allocation fails", alloc_failures },
+	 { "threads", threads })

@@ -30,8 +30,9 @@ static void write_conf(const char *text)
 
 static void set_up(const char *conf)
 {
-	struct pb_engine_args args = { .conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in,
-				       .node_name = "test" };
+	struct pb_engine_args args = {
+		.conf_dir = dir, .calls = 2, .scripts = 1, .built_in = built_in, .node_name = "test"
+	};
 
 	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
@@ -66,12 +67,14 @@ static void answered(struct pb_msg *m, bool handled, void *arg)
 {
 	struct ask *a = arg;
 
-	pb_text_addf(&a->result, "%s '%.*s'", handled ? "true" : "false", PB_STR_F(pb_msg_retval(m)));
+	pb_text_addf(&a->result, "%s '%.*s'", handled ? "true" : "false",
+		     PB_STR_F(pb_msg_retval(m)));
 	for (size_t i = 0; i < pb_msg_count(m); i++) {
 		const struct pb_param *p = pb_msg_at(m, i);
 
 		if (!pb_str_eq(p->name, PB_STR("handlers")))
-			pb_text_addf(&a->result, " %.*s=%.*s", PB_STR_F(p->name), PB_STR_F(p->value));
+			pb_text_addf(&a->result, " %.*s=%.*s", PB_STR_F(p->name),
+				     PB_STR_F(p->value));
 	}
 	pb_msg_free(&m);
 	a->done = true;
@@ -107,8 +110,9 @@ static void ask(unsigned loop, const char *name, const char *params, const char 
 	pb_text_fini(&a.result);
 }
 
-static const char conf[] = "[123]\npassword=mypass123\ncallername=Ann\n[234]\npassword=mypass234\nalternatives=9\n"
-			   "[345]\nalternatives=9\n[456]\npassword=\n";
+static const char conf[] =
+	"[123]\npassword=mypass123\ncallername=Ann\n[234]\npassword=mypass234\nalternatives=9\n"
+	"[345]\nalternatives=9\n[456]\npassword=\n";
 
 static void authenticating(void)
 {
@@ -118,7 +122,8 @@ static void authenticating(void)
 	ask(0, "user.auth", "username=345", "false '' username=345");
 	ask(0, "user.auth", "username=nobody", "false '' username=nobody");
 	ask(0, "user.auth", "protocol=sip", "false '' protocol=sip");
-	ask(0, "user.auth", "username=123 auth_regfile=no", "false '' username=123 auth_regfile=no");
+	ask(0, "user.auth", "username=123 auth_regfile=no",
+	    "false '' username=123 auth_regfile=no");
 	tear_down();
 }
 
@@ -128,17 +133,24 @@ static void routing(void)
 	ask(0, "call.route", "called=234", "false '' called=234 error=offline");
 	ask(0, "call.route", "called=999", "false '' called=999");
 	ask(0, "user.register",
-	    "username=234 driver=sip data=sip/sip:234@a expires=60 route_params=oconnection_id oconnection_id=general",
-	    "true '' username=234 driver=sip data=sip/sip:234@a expires=60 route_params=oconnection_id "
+	    "username=234 driver=sip data=sip/sip:234@a expires=60 route_params=oconnection_id "
+	    "oconnection_id=general",
+	    "true '' username=234 driver=sip data=sip/sip:234@a expires=60 "
+	    "route_params=oconnection_id "
 	    "oconnection_id=general");
 	ask(1, "call.route", "caller=123 called=234",
-	    "true 'sip/sip:234@a' caller=123 called=234 callername=Ann oconnection_id=general driver=sip");
-	ask(1, "call.route", "called=234 route_regfile=false", "false '' called=234 route_regfile=false");
-	ask(1, "user.register", "username=234 data=sip/sip:234@b q=0.5", "true '' username=234 data=sip/sip:234@b q=0.5");
-	ask(1, "call.route", "called=234", "true 'sip/sip:234@a' called=234 oconnection_id=general driver=sip");
+	    "true 'sip/sip:234@a' caller=123 called=234 callername=Ann oconnection_id=general "
+	    "driver=sip");
+	ask(1, "call.route", "called=234 route_regfile=false",
+	    "false '' called=234 route_regfile=false");
+	ask(1, "user.register", "username=234 data=sip/sip:234@b q=0.5",
+	    "true '' username=234 data=sip/sip:234@b q=0.5");
+	ask(1, "call.route", "called=234",
+	    "true 'sip/sip:234@a' called=234 oconnection_id=general driver=sip");
 	pb_sim_run(sim, 60000, NULL, NULL);
 	ask(1, "call.route", "called=234", "true 'sip/sip:234@b' called=234");
-	ask(0, "user.unregister", "username=234 data=sip/sip:234@b", "true '' username=234 data=sip/sip:234@b");
+	ask(0, "user.unregister", "username=234 data=sip/sip:234@b",
+	    "true '' username=234 data=sip/sip:234@b");
 	ask(0, "user.unregister", "username=234", "false '' username=234");
 	ask(1, "call.route", "called=234", "false '' called=234 error=offline");
 	ask(1, "user.register", "username=nobody data=x", "false '' username=nobody data=x");
@@ -149,7 +161,8 @@ static void alternatives(void)
 {
 	set_up(conf);
 	ask(0, "call.route", "called=9", "false '' called=9 error=offline");
-	ask(0, "user.register", "username=345 data=sip/x driver=sip", "true '' username=345 data=sip/x driver=sip");
+	ask(0, "user.register", "username=345 data=sip/x driver=sip",
+	    "true '' username=345 data=sip/x driver=sip");
 	ask(0, "call.route", "called=9", "true 'sip/x' called=9 driver=sip");
 	ask(0, "user.register", "username=234 data=iax/y route_params=z z=1",
 	    "true '' username=234 data=iax/y route_params=z z=1");
@@ -166,7 +179,8 @@ static void connections(void)
 	ask(0, "user.register", "username=b data=2 connection_id=general connection_reliable=false",
 	    "true '' username=b data=2 connection_id=general connection_reliable=false");
 	ask(1, "engine.status", "module=regfile",
-	    "true 'name=regfile,type=misc;create=true,defined=0,users=2;a=1,b=2\r\n' module=regfile");
+	    "true 'name=regfile,type=misc;create=true,defined=0,users=2;a=1,b=2\r\n' "
+	    "module=regfile");
 	ask(1, "user.unregister", "connection_id=tcp/1", "false '' connection_id=tcp/1");
 	ask(1, "engine.status", "module=regfile",
 	    "true 'name=regfile,type=misc;create=true,defined=0,users=1;b=2\r\n' module=regfile");
@@ -182,9 +196,11 @@ static void reloading(void)
 	ask(1, "user.auth", "username=234", "true 'new' username=234");
 	ask(1, "user.auth", "username=123", "false '' username=123");
 	ask(0, "call.route", "called=234", "true 'x' called=234");
-	ask(0, "user.register", "username=z data=x", "false '' username=z data=x"); /* read at start only */
+	ask(0, "user.register", "username=z data=x",
+	    "false '' username=z data=x"); /* read at start only */
 	tear_down();
 }
 
 PB_TESTS("regfile", { "authenticating", authenticating }, { "routing", routing },
-	 { "alternatives", alternatives }, { "connections", connections }, { "reloading", reloading })
+	 { "alternatives", alternatives }, { "connections", connections },
+	 { "reloading", reloading })

@@ -3,8 +3,9 @@
 
 #include "regfile/users.h"
 
-static const char text[] = "[general]\nauth=1\n[123]\npassword=a\nalternatives= 9 ,8,,\ncallername=Ann ${called}\n"
-			   "[234]\npassword=\nalternatives=9\n[345]\nx=y\n[123]\npassword=second\n";
+static const char text[] =
+	"[general]\nauth=1\n[123]\npassword=a\nalternatives= 9 ,8,,\ncallername=Ann ${called}\n"
+	"[234]\npassword=\nalternatives=9\n[345]\nx=y\n[123]\npassword=second\n";
 
 static int read_text(struct regfile_users *u, struct pb_arena *a, struct pb_findings *f)
 {
@@ -45,7 +46,7 @@ static void reading(void)
 	CU_ASSERT_PTR_NULL(regfile_alternative_next(alt));
 	CU_ASSERT_PTR_NULL(regfile_alternative_first(&u, PB_STR("7")));
 	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_WARNING), 1); /* empty password */
-	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_NOTE), 2);	  /* and none */
+	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_NOTE), 2);    /* and none */
 	pb_findings_free(&f);
 	pb_arena_free(&a);
 }
