@@ -42,8 +42,8 @@ static void on_accepted(void *arg, int fd, const struct pb_addr *from)
 	struct pb_str peer = o->unix_socket ? PB_STR("unix") : pb_addr_print(from, buf);
 
 	if (o->host->stopping || count_scripts(o->host) >= SCRIPTS_MAX) {
-		pb_log(&ext_log, &ext_said[EXT_SAY_REFUSED], "script '%.*s': refused, %d are connected",
-		       PB_STR_F(peer), SCRIPTS_MAX);
+		pb_log(&ext_log, &ext_said[EXT_SAY_REFUSED],
+		       "script '%.*s': refused, %d are connected", PB_STR_F(peer), SCRIPTS_MAX);
 		close(fd);
 		return;
 	}
@@ -55,8 +55,8 @@ static int open_one(struct one *o, const struct ext_listen *cfg)
 	struct pb_addr local;
 
 	if (o->unix_socket)
-		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, BACKLOG, on_accepted, o,
-							   &o->l)
+		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, BACKLOG,
+							   on_accepted, o, &o->l)
 				   : -EINVAL;
 	if (pb_addr_parse(cfg->addr, (uint16_t)cfg->port, &local) < 0)
 		return -EINVAL;
