@@ -5,6 +5,7 @@
 #include "extmodule/listeners.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -47,6 +48,9 @@ static void on_accepted(void *arg, int fd, const struct pb_addr *from)
 		close(fd);
 		return;
 	}
+	/* Lines are gathered by the turn already; none waits for an acknowledgement. */
+	if (!o->unix_socket)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	ext_script_adopt(o->host, fd, peer, o->role);
 }
 
