@@ -160,13 +160,15 @@ int ext_run(struct ext_host *h, struct pb_str file, struct pb_str arg)
 	struct pb_str path = a ? ext_script_path(h, file, a) : PB_STR_NULL;
 	struct pb_str text = a ? pb_arena_str(a, arg.p ? arg : PB_STR("")) : PB_STR_NULL;
 	const char *argv[] = { path.p, text.p, NULL };
-	struct pb_process_args args = { .argv = argv, .fd = { -1, -1, -1, -1, -1 }, .ended = on_ended };
+	struct pb_process_args args = { .argv = argv,
+					.fd = { -1, -1, -1, -1, -1 },
+					.ended = on_ended };
 	struct pb_process *p;
 	int err = a && !pb_arena_failed(a) ? pb_process_start(h->loop, &args, &p) : -ENOMEM;
 
 	if (err)
-		pb_log(&ext_log, &ext_said[EXT_SAY_START_FAILED], "program '%.*s' cannot be started: %s",
-		       PB_STR_F(file), strerror(-err));
+		pb_log(&ext_log, &ext_said[EXT_SAY_START_FAILED],
+		       "program '%.*s' cannot be started: %s", PB_STR_F(file), strerror(-err));
 	pb_arena_free(&a);
 	return err;
 }

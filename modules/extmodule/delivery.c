@@ -20,12 +20,12 @@
 /* One name that a script installed or watches. The bus may call on it until
  * `gone`; and once added it owes the script an answer line. */
 struct ext_interest {
-	struct pb_map_node node; /* script->installed or ->watched */
+	struct pb_map_node node;   /* script->installed or ->watched */
 	struct ext_script *script; /* a reference */
 	struct pb_reg *reg;
 	int64_t priority;
 	bool handler, dead;
-	unsigned owed; /* known and gone, as far as they are still to come */
+	unsigned owed;      /* known and gone, as far as they are still to come */
 	struct pb_str name; /* behind this struct */
 	char text[];
 };
@@ -51,7 +51,8 @@ static void interest_settle(struct ext_interest *i)
 	pb_free(i);
 }
 
-static struct ext_interest *interest_new(struct ext_script *s, struct pb_map *map, struct pb_str name)
+static struct ext_interest *interest_new(struct ext_script *s, struct pb_map *map,
+					 struct pb_str name)
 {
 	struct ext_interest *i = pb_alloc_zero(1, sizeof(*i) + name.n);
 
@@ -98,7 +99,8 @@ static void on_known(void *arg)
 	struct ext_script *s = i->script;
 
 	if (!i->dead && i->handler) {
-		ext_put_installed(ext_script_line(s), PB_STR("install"), i->priority, i->name, true);
+		ext_put_installed(ext_script_line(s), PB_STR("install"), i->priority, i->name,
+				  true);
 		ext_script_send(s);
 	} else if (!i->dead) {
 		ext_put_watched(ext_script_line(s), PB_STR("watch"), i->name, true);
@@ -265,7 +267,7 @@ void ext_unwatch(struct ext_script *s, struct pb_str name)
 /* ---- Messages that wait for the script ----------------------------------------- */
 
 struct ext_pending {
-	struct pb_map_node node; /* script->pending */
+	struct pb_map_node node;   /* script->pending */
 	struct ext_script *script; /* a reference */
 	struct pb_token token;
 	struct pb_handle chan;
@@ -377,7 +379,8 @@ enum pb_verdict ext_deliver(struct ext_script *s, struct pb_msg *m, bool last_wo
 	if (s->dying)
 		return PB_PASS;
 	if (s->locals.maxqueue && s->pending.count >= (size_t)s->locals.maxqueue) {
-		ext_script_complain(s, EXT_SAY_QUEUE_FULL, "%zu messages wait for it, others pass it by",
+		ext_script_complain(s, EXT_SAY_QUEUE_FULL,
+				    "%zu messages wait for it, others pass it by",
 				    s->pending.count);
 		return PB_PASS;
 	}
@@ -450,7 +453,8 @@ bool ext_answer(struct ext_script *s, struct pb_str rest)
 	p = pending_find(s, ans.id);
 	if (!p)
 		return false;
-	patch = ext_parse_answer_body(rest, s->host->decoded, &ans) == 0 ? answer_patch(s, &ans) : NULL;
+	patch = ext_parse_answer_body(rest, s->host->decoded, &ans) == 0 ? answer_patch(s, &ans)
+									 : NULL;
 	if (!patch) {
 		answer_sticks(p, ans.processed);
 		return false;

@@ -40,8 +40,8 @@ static enum pb_verdict on_execute(struct pb_msg *m, struct pb_ctx *cx)
 	if (h->stopping || !ext_target_parse(pb_msg_get(m, PB_STR("callto")), &t) || !t.file.n)
 		return PB_PASS;
 	if (!pb_str_eq(t.type, PB_STR("nochan"))) {
-		pb_log(&ext_log, &ext_said[EXT_SAY_NO_CHANNEL], "channel scripts of type '%.*s' are not available",
-		       PB_STR_F(t.type));
+		pb_log(&ext_log, &ext_said[EXT_SAY_NO_CHANNEL],
+		       "channel scripts of type '%.*s' are not available", PB_STR_F(t.type));
 		return PB_PASS;
 	}
 	if (ext_script_start(h, &(struct ext_start){ t.file, t.arg, EXT_ROLE_CHANNEL }, &s) < 0)

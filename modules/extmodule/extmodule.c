@@ -20,31 +20,39 @@ struct shared {
 
 /* ---- Options ----------------------------------------------------------------------- */
 
-#define AT(field) offsetof(struct ext_settings, field)
+#define AT(field)        offsetof(struct ext_settings, field)
 #define LISTEN_AT(field) offsetof(struct ext_listen, field)
 
 static const struct pb_opt options[] = {
-	{ PB_OPT_STR, "scripts_dir", AT(scripts_dir), .defs = "${sharedpath}/scripts", .flags = PB_OPT_ONCE,
+	{ PB_OPT_STR, "scripts_dir", AT(scripts_dir), .defs = "${sharedpath}/scripts",
+	  .flags = PB_OPT_ONCE,
 	  .doc = "Where scripts and programs named without a path are; run parameters are filled in." },
-	{ PB_OPT_INT, "priority", AT(priority), .def = 100, .lo = 0, .hi = UINT32_MAX, .flags = PB_OPT_ONCE,
-	  .doc = "Priority of the handler of call.execute." },
+	{ PB_OPT_INT, "priority", AT(priority), .def = 100, .lo = 0, .hi = UINT32_MAX,
+	  .flags = PB_OPT_ONCE, .doc = "Priority of the handler of call.execute." },
 	{ PB_OPT_INT, "timeout", AT(timeout_ms), .def = 10000, .unit = "ms",
 	  .doc = "How long a message waits for a script's answer; 0 or less: as long as the bus lets it." },
-	{ PB_OPT_BOOL, "timebomb", AT(timebomb), .doc = "End a script that did not answer in time." },
+	{ PB_OPT_BOOL, "timebomb", AT(timebomb),
+	  .doc = "End a script that did not answer in time." },
 	{ PB_OPT_INT, "maxqueue", AT(maxqueue), .def = 1000, .lo = 0, .hi = 10000,
 	  .doc = "Messages that may wait for one script's answers; 0: any number." },
-	{ PB_OPT_BOOL, "settime", AT(settime), .doc = "Messages made by scripts get the time of their arrival." },
+	{ PB_OPT_BOOL, "settime", AT(settime),
+	  .doc = "Messages made by scripts get the time of their arrival." },
 	{ PB_OPT_BOOL, "trackparam", AT(trackparam),
 	  .doc = "Name extmodule in the 'handlers' parameter; a script may choose another name." },
 	{ PB_OPT_BOOL, "execute_use_filter", AT(use_filter), .def = true, .flags = PB_OPT_ONCE,
 	  .doc = "Handle call.execute only for callto=external/..., by a filter." },
-	{ PB_OPT_BOOL, "halt_cleanup", .flags = PB_OPT_ACCEPTED, .doc = "Scripts always stop with the engine." },
-	{ PB_OPT_INT, "recv_die_waitpid", AT(die_wait_ms), .def = 60, .lo = 0, .hi = 200, .unit = "ms",
+	{ PB_OPT_BOOL, "halt_cleanup", .flags = PB_OPT_ACCEPTED,
+	  .doc = "Scripts always stop with the engine." },
+	{ PB_OPT_INT, "recv_die_waitpid", AT(die_wait_ms), .def = 60, .lo = 0, .hi = 200,
+	  .unit = "ms",
 	  .doc = "How long a script has to end by itself, once its input is closed, before SIGTERM." },
-	{ PB_OPT_INT, "halt_priority", .flags = PB_OPT_ACCEPTED, .doc = "Modules are stopped by the engine." },
+	{ PB_OPT_INT, "halt_priority", .flags = PB_OPT_ACCEPTED,
+	  .doc = "Modules are stopped by the engine." },
 	{ PB_OPT_INT, "waitflush", .flags = PB_OPT_ACCEPTED, .doc = "Nothing waits here." },
-	{ PB_OPT_INT, "recv_cleanup_waitpid", .flags = PB_OPT_ACCEPTED, .doc = "Nothing waits here." },
-	{ PB_OPT_BOOL, "exec_use_printf", .flags = PB_OPT_ACCEPTED, .doc = "Failures are always logged." },
+	{ PB_OPT_INT, "recv_cleanup_waitpid", .flags = PB_OPT_ACCEPTED,
+	  .doc = "Nothing waits here." },
+	{ PB_OPT_BOOL, "exec_use_printf", .flags = PB_OPT_ACCEPTED,
+	  .doc = "Failures are always logged." },
 	{ PB_OPT_OTHER, "", .section = "scripts", .flags = PB_OPT_PREFIX,
 	  .doc = "FILE=ARG: a script to start, with one argument; a file may repeat." },
 	{ PB_OPT_OTHER, "", .section = "execute", .flags = PB_OPT_PREFIX,
@@ -75,8 +83,8 @@ static int read_programs(const struct pb_conf *c, struct pb_str section, struct 
 	for (size_t i = 0; i < *count; i++) {
 		const struct pb_conf_entry *e = &s->entries[i];
 
-		(*out)[i] = (struct ext_program){ pb_arena_str(a, e->key), pb_arena_str(a, e->value),
-						  e->key_at };
+		(*out)[i] = (struct ext_program){ pb_arena_str(a, e->key),
+						  pb_arena_str(a, e->value), e->key_at };
 	}
 	return 0;
 }
@@ -94,21 +102,26 @@ static int index_of(struct pb_str word, const char *const *words)
 /* What is wrong with a listener that rows cannot see; false: it is left out. */
 static bool check_listener(struct ext_listen *l, struct pb_findings *f)
 {
-	static const char *const types[] = { "tcp", "unix", NULL }, *const roles[] = { "", "global", "channel", NULL };
+	static const char *const types[] = { "tcp", "unix", NULL }, *const roles[] = { "", "global",
+										       "channel",
+										       NULL };
 	int role = index_of(l->role_word, roles);
 
 	l->type = index_of(l->type_word, types);
 	if (l->type < 0)
-		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-104", "[%.*s] type '%.*s' is neither tcp nor unix",
-				PB_STR_F(l->name), PB_STR_F(l->type_word));
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-104",
+				"[%.*s] type '%.*s' is neither tcp nor unix", PB_STR_F(l->name),
+				PB_STR_F(l->type_word));
 	else if (role < 0)
 		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-103",
-				"[%.*s] role '%.*s' is neither global nor channel", PB_STR_F(l->name),
-				PB_STR_F(l->role_word));
+				"[%.*s] role '%.*s' is neither global nor channel",
+				PB_STR_F(l->name), PB_STR_F(l->role_word));
 	else if (l->type == 0 && !l->port)
-		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-101", "[%.*s] has no port", PB_STR_F(l->name));
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-101", "[%.*s] has no port",
+				PB_STR_F(l->name));
 	else if (l->type == 1 && !l->path.n)
-		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-102", "[%.*s] has no path", PB_STR_F(l->name));
+		pb_findings_add(f, l->at, PB_SEV_ERROR, "ext-102", "[%.*s] has no path",
+				PB_STR_F(l->name));
 	else
 		l->role = (enum ext_role)role;
 	return l->type >= 0 && role >= 0 && (l->type == 0 ? l->port != 0 : l->path.n != 0);
@@ -139,7 +152,8 @@ static int read_listeners(const struct pb_conf *c, struct ext_settings *set, str
 	return 0;
 }
 
-static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f)
+static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a,
+			 struct pb_findings *f)
 {
 	struct ext_settings *set = settings;
 	int err = read_programs(c, PB_STR("scripts"), a, &set->scripts, &set->script_count);
@@ -165,7 +179,8 @@ static void start_programs(struct ext_host *h)
 	struct ext_script *s;
 
 	for (size_t i = 0; i < set->script_count; i++) {
-		struct ext_start start = { set->scripts[i].file, expand(h, set->scripts[i].arg), EXT_ROLE_GLOBAL };
+		struct ext_start start = { set->scripts[i].file, expand(h, set->scripts[i].arg),
+					   EXT_ROLE_GLOBAL };
 
 		ext_script_start(h, &start, &s);
 	}

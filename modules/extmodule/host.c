@@ -6,13 +6,14 @@
 #include "extmodule/script.h"
 
 /* A message of the greatest size, every octet of it escaped. */
-#define LINE_LIMIT_BYTES (3u << 20)
+#define LINE_LIMIT_BYTES    (3u << 20)
 #define DECODED_LIMIT_BYTES (1u << 20)
 
 const struct pb_log_row ext_said[] = {
 	[EXT_SAY_START_FAILED] = { "ext-001", PB_WARN,
 				   "A script or program cannot be started. Is the file there and executable?" },
-	[EXT_SAY_ENDED] = { "ext-002", PB_WARN, "A script was cut off or ended badly; the text says why." },
+	[EXT_SAY_ENDED] = { "ext-002", PB_WARN,
+			    "A script was cut off or ended badly; the text says why." },
 	[EXT_SAY_UNMATCHED] = { "ext-003", PB_MILD,
 				"A script answered a message that does not wait for it: late, twice, or malformed." },
 	[EXT_SAY_TIMEOUT] = { "ext-004", PB_WARN,
@@ -23,9 +24,12 @@ const struct pb_log_row ext_said[] = {
 			       "A script sent a line that is not of the protocol; it got 'Error in: LINE'." },
 	[EXT_SAY_FLOOD] = { "ext-007", PB_WARN,
 			    "A script makes messages faster than they are handled; further ones are refused." },
-	[EXT_SAY_LISTENER] = { "ext-008", PB_CONF, "A listener for scripts cannot be opened; the text says why." },
-	[EXT_SAY_NO_CHANNEL] = { "ext-009", PB_CONF, "A channel script of this type is not available." },
-	[EXT_SAY_REFUSED] = { "ext-010", PB_WARN, "A connection of a script was refused for want of room." },
+	[EXT_SAY_LISTENER] = { "ext-008", PB_CONF,
+			       "A listener for scripts cannot be opened; the text says why." },
+	[EXT_SAY_NO_CHANNEL] = { "ext-009", PB_CONF,
+				 "A channel script of this type is not available." },
+	[EXT_SAY_REFUSED] = { "ext-010", PB_WARN,
+			      "A connection of a script was refused for want of room." },
 	[EXT_SAY_STARTED] = { "ext-011", PB_INFO, "A script has connected." },
 	[EXT_SAY_COUNT] = { NULL },
 };

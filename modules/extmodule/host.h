@@ -45,11 +45,11 @@ struct ext_host {
 	struct pb_loop *loop;
 	struct pb_engine *engine; /* NULL in tests: no run parameters */
 	const struct ext_settings *settings;
-	struct pb_list scripts; /* every one that lives or still owes something */
-	struct pb_map own;	/* messages that scripts made, by address */
-	struct pb_text line;	/* being built */
+	struct pb_list scripts;   /* every one that lives or still owes something */
+	struct pb_map own;        /* messages that scripts made, by address */
+	struct pb_text line;      /* being built */
 	struct pb_arena *decoded; /* of the line being taken apart */
-	uint64_t serial; /* of messages handed over, unique on this host */
+	uint64_t serial;          /* of messages handed over, unique on this host */
 	bool stopping;
 };
 

@@ -5,6 +5,7 @@
 #include "extmodule/listeners.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -42,11 +43,14 @@ static void on_accepted(void *arg, int fd, const struct pb_addr *from)
 	struct pb_str peer = o->unix_socket ? PB_STR("unix") : pb_addr_print(from, buf);
 
 	if (o->host->stopping || count_scripts(o->host) >= SCRIPTS_MAX) {
-		pb_log(&ext_log, &ext_said[EXT_SAY_REFUSED], "script '%.*s': refused, %d are connected",
-		       PB_STR_F(peer), SCRIPTS_MAX);
+		pb_log(&ext_log, &ext_said[EXT_SAY_REFUSED],
+		       "script '%.*s': refused, %d are connected", PB_STR_F(peer), SCRIPTS_MAX);
 		close(fd);
 		return;
 	}
+	/* Lines are gathered by the turn already; none waits for an acknowledgement. */
+	if (!o->unix_socket)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	ext_script_adopt(o->host, fd, peer, o->role);
 }
 
@@ -55,8 +59,8 @@ static int open_one(struct one *o, const struct ext_listen *cfg)
 	struct pb_addr local;
 
 	if (o->unix_socket)
-		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, BACKLOG, on_accepted, o,
-							   &o->l)
+		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, BACKLOG,
+							   on_accepted, o, &o->l)
 				   : -EINVAL;
 	if (pb_addr_parse(cfg->addr, (uint16_t)cfg->port, &local) < 0)
 		return -EINVAL;

@@ -115,8 +115,8 @@ static bool fill(struct ext_script *s, struct pb_msg *m, const struct ext_messag
 /* Not dispatched, for want of room. */
 static void refuse(struct ext_script *s, const struct ext_message *in, const struct pb_msg *m)
 {
-	ext_script_complain(s, EXT_SAY_FLOOD, "%zu messages of its own are under way, more are refused",
-			    s->own);
+	ext_script_complain(s, EXT_SAY_FLOOD,
+			    "%zu messages of its own are under way, more are refused", s->own);
 	if (!in->id.n)
 		return;
 	ext_put_result(ext_script_line(s), in->id, false, m);

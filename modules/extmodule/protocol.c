@@ -124,7 +124,8 @@ int ext_parse_message(struct pb_str rest, struct pb_arena *a, struct ext_message
 		return -EINVAL;
 	out->time_s = (uint64_t)s;
 	out->params = rest;
-	if (decode(a, id, &out->id) || decode(a, name, &out->name) || decode(a, retval, &out->retval))
+	if (decode(a, id, &out->id) || decode(a, name, &out->name) ||
+	    decode(a, retval, &out->retval))
 		return -EINVAL;
 	return 0;
 }
@@ -219,8 +220,8 @@ void ext_put_result(struct pb_text *t, struct pb_str id, bool handled, const str
 	put_content(t, m);
 }
 
-void ext_put_installed(struct pb_text *t, struct pb_str keyword, int64_t priority, struct pb_str name,
-		       bool ok)
+void ext_put_installed(struct pb_text *t, struct pb_str keyword, int64_t priority,
+		       struct pb_str name, bool ok)
 {
 	pb_text_lit(t, "%%<");
 	pb_text_add(t, keyword);

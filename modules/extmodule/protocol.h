@@ -47,8 +47,8 @@ struct ext_connect {
 void ext_parse_connect(struct pb_str rest, struct ext_connect *out);
 
 struct ext_install {
-	int64_t priority;  /* as echoed; 100 when it was no number */
-	struct pb_str name; /* literal, not decoded */
+	int64_t priority;          /* as echoed; 100 when it was no number */
+	struct pb_str name;        /* literal, not decoded */
 	struct pb_str filter_name; /* absent: no filter */
 	struct pb_str filter_value;
 };
@@ -66,8 +66,8 @@ struct ext_debug {
 int ext_parse_debug(struct pb_str rest, struct pb_arena *a, struct ext_debug *out);
 
 struct ext_message {
-	struct pb_str id;  /* empty: no answer wanted */
-	uint64_t time_s;   /* 0: now */
+	struct pb_str id; /* empty: no answer wanted */
+	uint64_t time_s;  /* 0: now */
 	struct pb_str name;
 	struct pb_str retval;
 	struct pb_str params; /* for ext_param_cut */
@@ -103,8 +103,8 @@ void ext_put_delivery(struct pb_text *t, struct pb_str id, const struct pb_msg *
 /** %%<message:ID:HANDLED:NAME:RETVAL[:k=v...], an own one's result or a watched one (id empty). */
 void ext_put_result(struct pb_text *t, struct pb_str id, bool handled, const struct pb_msg *m);
 /** %%<install:PRIO:NAME:OK; the keyword is "install" or "uninstall". */
-void ext_put_installed(struct pb_text *t, struct pb_str keyword, int64_t priority, struct pb_str name,
-		       bool ok);
+void ext_put_installed(struct pb_text *t, struct pb_str keyword, int64_t priority,
+		       struct pb_str name, bool ok);
 /** %%<watch:NAME:OK; the keyword is "watch" or "unwatch". */
 void ext_put_watched(struct pb_text *t, struct pb_str keyword, struct pb_str name, bool ok);
 /** %%<setlocal:NAME:VALUE:OK; the value is not escaped, but stays one line. */

@@ -17,8 +17,8 @@
 #include "extmodule/delivery.h"
 
 #define TEXTS_LIMIT_BYTES (64u << 10)
-#define SAY_AGAIN_MS 10000
-#define RESTART_MS 1000
+#define SAY_AGAIN_MS      10000
+#define RESTART_MS        1000
 
 /* ---- References ------------------------------------------------------------------ */
 
@@ -198,7 +198,8 @@ static bool on_debug(struct ext_script *s, struct pb_str rest)
 static void on_answer(struct ext_script *s, struct pb_str rest)
 {
 	if (!ext_answer(s, rest))
-		ext_script_complain(s, EXT_SAY_UNMATCHED, "an answer to no message that waits, or malformed: '%.*s'",
+		ext_script_complain(s, EXT_SAY_UNMATCHED,
+				    "an answer to no message that waits, or malformed: '%.*s'",
 				    PB_STR_F(pb_str_head(rest, 80)));
 }
 
@@ -355,7 +356,8 @@ static void say_unloading(const struct ext_script *s)
 	if (!s->file.n || s->role != EXT_ROLE_GLOBAL)
 		return;
 	pb_text_init_buf(&t, buf, sizeof(buf));
-	pb_text_addf(&t, "Unloading external module '%.*s' '%.*s'", PB_STR_F(s->file), PB_STR_F(s->arg));
+	pb_text_addf(&t, "Unloading external module '%.*s' '%.*s'", PB_STR_F(s->file),
+		     PB_STR_F(s->arg));
 	pb_log_output(pb_text_str(&t));
 }
 
@@ -429,8 +431,8 @@ struct pb_str ext_script_path(const struct ext_host *h, struct pb_str file, stru
 		return pb_arena_str(into, file);
 	if (h->engine)
 		dir = pb_engine_expand(h->engine, dir, into);
-	return pb_arena_printf(into, "%.*s%s%.*s", PB_STR_F(dir), pb_str_ends(dir, PB_STR("/")) ? "" : "/",
-			       PB_STR_F(file));
+	return pb_arena_printf(into, "%.*s%s%.*s", PB_STR_F(dir),
+			       pb_str_ends(dir, PB_STR("/")) ? "" : "/", PB_STR_F(file));
 }
 
 static int stream_open(struct ext_script *s, int fd_in, int fd_out)
@@ -533,7 +535,8 @@ static void say_loading(const struct ext_script *s)
 	if (s->role != EXT_ROLE_GLOBAL)
 		return;
 	pb_text_init_buf(&t, buf, sizeof(buf));
-	pb_text_addf(&t, "Loading external module '%.*s' args='%.*s'", PB_STR_F(s->file), PB_STR_F(s->arg));
+	pb_text_addf(&t, "Loading external module '%.*s' args='%.*s'", PB_STR_F(s->file),
+		     PB_STR_F(s->arg));
 	pb_log_output(pb_text_str(&t));
 }
 
@@ -552,7 +555,8 @@ int ext_script_start(struct ext_host *h, const struct ext_start *args, struct ex
 			      : s->file;
 	err = spawn(s);
 	if (err) {
-		ext_script_complain(s, EXT_SAY_START_FAILED, "cannot be started: %s", strerror(-err));
+		ext_script_complain(s, EXT_SAY_START_FAILED, "cannot be started: %s",
+				    strerror(-err));
 		s->file = PB_STR("");
 		ext_script_end(s, NULL);
 		return err;

@@ -16,7 +16,7 @@
 /** Output that a script has not read; past it it is cut off. */
 #define EXT_OUT_LIMIT_BYTES (8u << 20)
 /** Messages of one script under way at once. */
-#define EXT_OWN_MAX 50000
+#define EXT_OWN_MAX  50000
 #define EXT_IN_BYTES 8192
 
 /** What `setlocal` can change. */
@@ -39,10 +39,10 @@ struct ext_script {
 	struct pb_process *process;
 	struct pb_timer grace, again;
 	struct ext_locals locals;
-	struct pb_handle chan; /* the channel it drives, when it has one */
+	struct pb_handle chan;            /* the channel it drives, when it has one */
 	struct pb_map installed, watched; /* struct ext_interest by name */
-	struct pb_map pending;		  /* struct ext_pending by id */
-	size_t own; /* its messages under way */
+	struct pb_map pending;            /* struct ext_pending by id */
+	size_t own;                       /* its messages under way */
 	struct {
 		uint64_t last_ms;
 		unsigned more;

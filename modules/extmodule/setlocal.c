@@ -16,7 +16,9 @@ struct row {
 };
 
 #define ROW(word, what, field, ...)                                                                \
-	{ PB_STR_INIT(word), what, offsetof(struct ext_locals, field), __VA_ARGS__ }
+	{                                                                                          \
+		PB_STR_INIT(word), what, offsetof(struct ext_locals, field), __VA_ARGS__           \
+	}
 
 static const struct row rows[] = {
 	ROW("timeout", INT, timeout_ms, INT32_MIN, INT32_MAX),

@@ -12,7 +12,7 @@
 
 /* Messages that one script may enqueue before it lets others run. */
 #define ENQUEUED_MAX 10000
-#define SLEEP_MAX_S 2000000.0
+#define SLEEP_MAX_S  2000000.0
 
 /* ---- bus.handle, bus.watch ------------------------------------------------------------- */
 
@@ -154,13 +154,15 @@ static int bus_enqueue(lua_State *L)
 	struct pb_msg *m = msg->m;
 
 	if (s->running && s->running->enqueued++ >= ENQUEUED_MAX)
-		return luaL_error(L, "bus.enqueue: %d messages without a sleep between are enough", ENQUEUED_MAX);
+		return luaL_error(L, "bus.enqueue: %d messages without a sleep between are enough",
+				  ENQUEUED_MAX);
 	msg->m = NULL;
 	pb_bus_enqueue(s->host->bus, m);
 	return 0;
 }
 
-/* ---- sleep ------------------------------------------------------------------------------------ */
+/* ---- sleep ------------------------------------------------------------------------------------
+ */
 
 static int after_sleep(lua_State *L, int status, lua_KContext kcx)
 {
@@ -180,7 +182,8 @@ static int api_sleep(lua_State *L)
 	return lua_yieldk(L, 0, 0, after_sleep);
 }
 
-/* ---- log, engine -------------------------------------------------------------------------------- */
+/* ---- log, engine --------------------------------------------------------------------------------
+ */
 
 /* Upvalue: the level. */
 static int log_line(lua_State *L)
@@ -221,7 +224,10 @@ static void open_log(lua_State *L)
 		const char *name;
 		enum pb_level level;
 	} rows[] = {
-		{ "warn", PB_WARN }, { "note", PB_NOTE }, { "info", PB_INFO }, { "debug", PB_ALL },
+		{ "warn", PB_WARN },
+		{ "note", PB_NOTE },
+		{ "info", PB_INFO },
+		{ "debug", PB_ALL },
 	};
 
 	lua_newtable(L);
@@ -236,7 +242,7 @@ static void open_log(lua_State *L)
 int mlua_api_open(lua_State *L)
 {
 	static const luaL_Reg bus[] = {
-		{ "handle", bus_handle },     { "watch", bus_watch }, { "dispatch", bus_dispatch },
+		{ "handle", bus_handle },   { "watch", bus_watch }, { "dispatch", bus_dispatch },
 		{ "enqueue", bus_enqueue }, { NULL, NULL },
 	};
 	static const luaL_Reg engine[] = { { "run_param", engine_run_param }, { NULL, NULL } };

@@ -18,7 +18,7 @@ struct mlua_source {
 struct mlua_settings {
 	struct pb_str dir;
 	int64_t instructions; /* for each time a script is entered */
-	int64_t memory_mb; /* for each script */
+	int64_t memory_mb;    /* for each script */
 	struct mlua_source *sources;
 	size_t count;
 };
@@ -37,12 +37,6 @@ struct mlua_host {
 extern struct pb_log_source mlua_log;
 extern const struct pb_log_row mlua_said[];
 /** Indexes into mlua_said. */
-enum {
-	MLUA_SAY_ERROR,
-	MLUA_SAY_NOT_LOADED,
-	MLUA_SAY_LOADED,
-	MLUA_SAY_KILLED,
-	MLUA_SAY_COUNT
-};
+enum { MLUA_SAY_ERROR, MLUA_SAY_NOT_LOADED, MLUA_SAY_LOADED, MLUA_SAY_KILLED, MLUA_SAY_COUNT };
 
 #endif

@@ -21,21 +21,23 @@
 static const struct pb_opt options[] = {
 	{ PB_OPT_STR, "scripts_dir", AT(dir), .defs = "${sharedpath}/scripts",
 	  .doc = "Where scripts named without a path are; run parameters are filled in." },
-	{ PB_OPT_INT, "instructions", AT(instructions), .def = 10000000, .lo = 10000, .hi = 1000000000000,
+	{ PB_OPT_INT, "instructions", AT(instructions), .def = 10000000, .lo = 10000,
+	  .hi = 1000000000000,
 	  .doc = "Instructions that a script may take each time it is entered." },
 	{ PB_OPT_INT, "memory", AT(memory_mb), .def = 64, .lo = 1, .hi = 65536, .unit = "MB",
 	  .doc = "Memory that one script may use." },
-	{ PB_OPT_OTHER, "", .section = "scripts", .flags = PB_OPT_PREFIX, .doc = "NAME=FILE: a script to run." },
+	{ PB_OPT_OTHER, "", .section = "scripts", .flags = PB_OPT_PREFIX,
+	  .doc = "NAME=FILE: a script to run." },
 	{ PB_OPT_END },
 };
 
-static struct pb_str script_path(const struct mlua_settings *set, struct pb_str dir, struct pb_str file,
-				 struct pb_arena *a)
+static struct pb_str script_path(const struct mlua_settings *set, struct pb_str dir,
+				 struct pb_str file, struct pb_arena *a)
 {
 	if (pb_str_starts(file, PB_STR("/")))
 		return pb_arena_str(a, file);
-	return pb_arena_printf(a, "%.*s%s%.*s", PB_STR_F(dir), pb_str_ends(dir, PB_STR("/")) ? "" : "/",
-			       PB_STR_F(file));
+	return pb_arena_printf(a, "%.*s%s%.*s", PB_STR_F(dir),
+			       pb_str_ends(dir, PB_STR("/")) ? "" : "/", PB_STR_F(file));
 }
 
 /* The whole file. @return 0 or -errno. */
@@ -78,8 +80,8 @@ static int read_source(struct mlua_source *src, struct pb_arena *a, struct pb_fi
 	int err = read_file(src->path.p, a, &text);
 
 	if (err) {
-		pb_findings_add(f, src->at, PB_SEV_ERROR, "lua-101", "script %s cannot be read: %s", src->path.p,
-				strerror(-err));
+		pb_findings_add(f, src->at, PB_SEV_ERROR, "lua-101", "script %s cannot be read: %s",
+				src->path.p, strerror(-err));
 		return err == -ENOMEM ? err : 0;
 	}
 	pb_text_init(&why, 1000);
@@ -87,13 +89,14 @@ static int read_source(struct mlua_source *src, struct pb_arena *a, struct pb_fi
 	if (!err)
 		src->text = text;
 	else if (err != -ENOMEM)
-		pb_findings_add(f, (struct pb_pos){ src->path.p, line, 0 }, PB_SEV_ERROR, "lua-102", "%.*s",
-				PB_STR_F(pb_text_str(&why)));
+		pb_findings_add(f, (struct pb_pos){ src->path.p, line, 0 }, PB_SEV_ERROR, "lua-102",
+				"%.*s", PB_STR_F(pb_text_str(&why)));
 	pb_text_fini(&why);
 	return err == -ENOMEM ? err : 0;
 }
 
-static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a, struct pb_findings *f)
+static int read_settings(const struct pb_conf *c, void *settings, struct pb_arena *a,
+			 struct pb_findings *f)
 {
 	struct mlua_settings *set = settings;
 	const struct pb_conf_section *s = pb_conf_section(c, PB_STR("scripts"));
@@ -125,7 +128,8 @@ static void start_script(struct mlua_host *h, const struct mlua_source *src)
 
 	if (!src->text.p) {
 		pb_log(&mlua_log, &mlua_said[MLUA_SAY_NOT_LOADED], "%.*s: %.*s cannot be used%s",
-		       PB_STR_F(src->name), PB_STR_F(src->path), old ? ", the old one keeps running" : "");
+		       PB_STR_F(src->name), PB_STR_F(src->path),
+		       old ? ", the old one keeps running" : "");
 		return;
 	}
 	if (mlua_script_start(h, src, &fresh) == 0 && old)
@@ -206,10 +210,12 @@ static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
 		const struct mlua_script *s = pb_container(n, struct mlua_script, node);
 
 		pb_text_add(&t, s->name);
-		pb_text_addf(&t, "\t%s, %u handlers, %u coroutines, %zu kB, %llu entered, %llu errors\r\n",
-			     s->retired ? "replaced" : "running", count_handlers(s), s->task_count,
-			     (s->box.memory + 1023) / 1024, (unsigned long long)s->entered,
-			     (unsigned long long)s->errors);
+		pb_text_addf(
+			&t,
+			"\t%s, %u handlers, %u coroutines, %zu kB, %llu entered, %llu errors\r\n",
+			s->retired ? "replaced" : "running", count_handlers(s), s->task_count,
+			(s->box.memory + 1023) / 1024, (unsigned long long)s->entered,
+			(unsigned long long)s->errors);
 	}
 	pb_msg_set_retval(m, pb_text_str(&t));
 	pb_text_fini(&t);
@@ -217,7 +223,8 @@ static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
 }
 
 static const struct pb_command commands[] = {
-	{ "lua", "lua", "List the Lua scripts: state, handlers, coroutines, memory.", PB_HOME, on_command },
+	{ "lua", "lua", "List the Lua scripts: state, handlers, coroutines, memory.", PB_HOME,
+	  on_command },
 	{ NULL },
 };
 

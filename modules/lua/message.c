@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
-#define MSG_META "patchbay.msg"
+#define MSG_META    "patchbay.msg"
 #define PARAMS_META "patchbay.params"
 
 struct mlua_msg *mlua_message_push(lua_State *L)
@@ -52,7 +52,8 @@ static struct pb_msg *writable(lua_State *L, int index)
 static void check_room(lua_State *L, const struct pb_msg *m)
 {
 	if (pb_msg_failed(m))
-		luaL_error(L, "the message is full: %d bytes are all it holds", (int)PB_MSG_LIMIT_BYTES);
+		luaL_error(L, "the message is full: %d bytes are all it holds",
+			   (int)PB_MSG_LIMIT_BYTES);
 }
 
 /* ---- Text ------------------------------------------------------------------------ */
@@ -70,7 +71,8 @@ struct pb_str mlua_check_text(lua_State *L, int index)
 	if (lua_isboolean(L, index))
 		return lua_toboolean(L, index) ? PB_STR("true") : PB_STR("false");
 	if (!lua_isstring(L, index))
-		luaL_error(L, "a text, number or boolean is needed, not a %s", luaL_typename(L, index));
+		luaL_error(L, "a text, number or boolean is needed, not a %s",
+			   luaL_typename(L, index));
 	return check_string(L, index);
 }
 
@@ -285,16 +287,22 @@ static void make_meta(lua_State *L, const char *name, const luaL_Reg *functions)
 void mlua_message_open(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "get", msg_get },	{ "set", msg_set },	{ "add", msg_add },
+		{ "get", msg_get },     { "set", msg_set },     { "add", msg_add },
 		{ "clear", msg_clear }, { "pairs", msg_pairs }, { NULL, NULL },
 	};
 	static const luaL_Reg meta[] = {
-		{ "__newindex", msg_newindex }, { "__pairs", msg_pairs }, { "__tostring", msg_string },
-		{ "__gc", msg_collect },	{ NULL, NULL },
+		{ "__newindex", msg_newindex },
+		{ "__pairs", msg_pairs },
+		{ "__tostring", msg_string },
+		{ "__gc", msg_collect },
+		{ NULL, NULL },
 	};
 	static const luaL_Reg params[] = {
-		{ "__index", params_index }, { "__newindex", params_newindex }, { "__len", params_len },
-		{ "__pairs", params_pairs }, { NULL, NULL },
+		{ "__index", params_index },
+		{ "__newindex", params_newindex },
+		{ "__len", params_len },
+		{ "__pairs", params_pairs },
+		{ NULL, NULL },
 	};
 
 	make_meta(L, MSG_META, meta);

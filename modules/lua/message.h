@@ -12,7 +12,7 @@
 /** What the userdata holds. */
 struct mlua_msg {
 	struct pb_msg *m; /* NULL: it has gone (handled, enqueued, under way) */
-	bool owned;	  /* m dies with the userdata */
+	bool owned;       /* m dies with the userdata */
 	bool read_only;
 };
 

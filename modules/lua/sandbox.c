@@ -39,9 +39,9 @@
 #define LOOK_EVERY 10
 /* CPU time for so many instructions of budget; they take a tenth of that. */
 #define INSTRUCTIONS_A_MS 2000
-#define LEAST_MS 200
+#define LEAST_MS          200
 /* For the text of an error and the list of calls. */
-#define SLACK_BYTES (64u << 10)
+#define SLACK_BYTES        (64u << 10)
 #define CHECK_MEMORY_BYTES (256u << 20)
 
 struct mlua_sandbox *mlua_sandbox_of(lua_State *L)
@@ -99,7 +99,8 @@ static void push_spent(lua_State *L, lua_State *co, const struct mlua_sandbox *b
 		lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
 	else
 		lua_pushliteral(L, "");
-	lua_pushfstring(L, "the budget of %I instructions is used up", (LUAI_UACINT)b->instructions);
+	lua_pushfstring(L, "the budget of %I instructions is used up",
+			(LUAI_UACINT)b->instructions);
 	lua_concat(L, 2);
 }
 
@@ -287,7 +288,8 @@ static int lib_xpcall(lua_State *L)
 	lua_pushvalue(L, 2);
 	lua_remove(L, 2);
 	lua_insert(L, 1); /* handler, function, arguments */
-	return after_xpcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, after_xpcall), 0);
+	return after_xpcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, after_xpcall),
+			    0);
 }
 
 static int lib_collectgarbage(lua_State *L)
@@ -380,12 +382,13 @@ static int lib_close(lua_State *L)
 }
 
 /* coroutine.wrap as Lua's own, but for closing the coroutine after an error. */
-static const char wrap_text[] = "local create, resume, error = coroutine.create, coroutine.resume, error\n"
-				"local function pass(ok, ...) if ok then return ... end error((...), 0) end\n"
-				"function coroutine.wrap(f)\n"
-				"  local co = create(f)\n"
-				"  return function(...) return pass(resume(co, ...)) end\n"
-				"end\n";
+static const char wrap_text[] =
+	"local create, resume, error = coroutine.create, coroutine.resume, error\n"
+	"local function pass(ok, ...) if ok then return ... end error((...), 0) end\n"
+	"function coroutine.wrap(f)\n"
+	"  local co = create(f)\n"
+	"  return function(...) return pass(resume(co, ...)) end\n"
+	"end\n";
 
 static void open_coroutine(lua_State *L)
 {
@@ -402,8 +405,10 @@ static void open_coroutine(lua_State *L)
 static int open_libraries(lua_State *L)
 {
 	static const luaL_Reg libs[] = {
-		{ LUA_STRLIBNAME, luaopen_string }, { LUA_TABLIBNAME, luaopen_table },
-		{ LUA_MATHLIBNAME, luaopen_math },  { LUA_UTF8LIBNAME, luaopen_utf8 },
+		{ LUA_STRLIBNAME, luaopen_string },
+		{ LUA_TABLIBNAME, luaopen_table },
+		{ LUA_MATHLIBNAME, luaopen_math },
+		{ LUA_UTF8LIBNAME, luaopen_utf8 },
 	};
 
 	open_base(L);
@@ -455,7 +460,8 @@ static void split_place(struct pb_str name, struct pb_str said, unsigned *line, 
 	*line = 0;
 	if (pb_str_starts(rest, name)) {
 		rest = pb_str_from(rest, name.n + 1);
-		if (pb_str_cut(&rest, ':', &number) && pb_str_to_u32(number, 1, UINT32_MAX, &n) == 0) {
+		if (pb_str_cut(&rest, ':', &number) &&
+		    pb_str_to_u32(number, 1, UINT32_MAX, &n) == 0) {
 			*line = n;
 			said = rest;
 		}

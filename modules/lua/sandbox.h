@@ -13,8 +13,8 @@
 struct mlua_sandbox {
 	lua_State *L;
 	size_t memory, memory_limit; /* bytes now and at most */
-	int64_t instructions, left; /* granted for each entry, left of this one */
-	uint64_t until_ms;	     /* of the thread's CPU time, for this one */
+	int64_t instructions, left;  /* granted for each entry, left of this one */
+	uint64_t until_ms;           /* of the thread's CPU time, for this one */
 	unsigned hooks;
 	struct pb_loop *loop; /* for the clock; NULL: the system's */
 	/** Where print goes; NULL: nowhere. */
@@ -37,7 +37,8 @@ struct mlua_sandbox *mlua_sandbox_of(lua_State *L);
  * @return Lua's status; `*nresults` values are on top of co's stack.
  */
 int mlua_sandbox_resume(struct mlua_sandbox *b, lua_State *co, int nargs, int *nresults);
-/** Whether the budget of the last entry was used up; a coroutine that yields then is not to go on. */
+/** Whether the budget of the last entry was used up; a coroutine that yields then is not to go on.
+ */
 bool mlua_sandbox_spent(const struct mlua_sandbox *b);
 /** End a coroutine for good; it closes its variables unless the budget is spent. */
 void mlua_sandbox_reset(struct mlua_sandbox *b, lua_State *co);

@@ -15,7 +15,7 @@
 
 #define TEXTS_LIMIT_BYTES (2u << 20)
 #define ERROR_LIMIT_BYTES 4096
-#define ERRORS_A_SECOND 5
+#define ERRORS_A_SECOND   5
 
 struct mlua_script *mlua_script_of(lua_State *L)
 {
@@ -76,8 +76,8 @@ void mlua_script_error(struct mlua_script *s, lua_State *co, const char *where)
 		pb_text_addf(&t, "(and %u more) ", s->error_more);
 	s->error_more = 0;
 	mlua_sandbox_error(&s->box, co, &t);
-	pb_log(&mlua_log, &mlua_said[MLUA_SAY_ERROR], "%.*s: error in a %s: %.*s", PB_STR_F(s->name), where,
-	       PB_STR_F(pb_text_str(&t)));
+	pb_log(&mlua_log, &mlua_said[MLUA_SAY_ERROR], "%.*s: error in a %s: %.*s",
+	       PB_STR_F(s->name), where, PB_STR_F(pb_text_str(&t)));
 	pb_text_fini(&t);
 }
 
@@ -138,7 +138,8 @@ static int put_on_bus(struct mlua_reg *r)
 {
 	struct mlua_host *h = r->script->host;
 	struct pb_hook_args hook = { .message = r->message.n ? r->message : PB_STR_NULL,
-				     .fn = on_watched, .arg = r };
+				     .fn = on_watched,
+				     .arg = r };
 	struct pb_handler_args args = {
 		.message = r->message,
 		.priority = r->priority,
@@ -212,7 +213,8 @@ int mlua_reg_add(struct mlua_script *s, lua_State *L, int fn, const struct mlua_
 	return 0;
 }
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life --------------------------------------------------------------------------------------
+ */
 
 static int open_api(lua_State *L)
 {
@@ -273,13 +275,13 @@ int mlua_script_start(struct mlua_host *h, const struct mlua_source *src, struct
 	if (!err)
 		err = activate(s);
 	if (!err) {
-		pb_log(&mlua_log, &mlua_said[MLUA_SAY_LOADED], "%.*s: running %.*s", PB_STR_F(s->name),
-		       PB_STR_F(s->path));
+		pb_log(&mlua_log, &mlua_said[MLUA_SAY_LOADED], "%.*s: running %.*s",
+		       PB_STR_F(s->name), PB_STR_F(s->path));
 		*out = s;
 		return 0;
 	}
-	pb_log(&mlua_log, &mlua_said[MLUA_SAY_NOT_LOADED], "%.*s: %.*s does not start: %s", PB_STR_F(src->name),
-	       PB_STR_F(src->path), strerror(-err));
+	pb_log(&mlua_log, &mlua_said[MLUA_SAY_NOT_LOADED], "%.*s: %.*s does not start: %s",
+	       PB_STR_F(src->name), PB_STR_F(src->path), strerror(-err));
 	if (s)
 		mlua_script_retire(s);
 	return err;

@@ -31,10 +31,10 @@ struct mlua_script {
 
 /** A handler or watch. */
 struct mlua_reg {
-	struct pb_list node; /* script->regs */
+	struct pb_list node;        /* script->regs */
 	struct mlua_script *script; /* a reference */
-	struct pb_reg *reg; /* NULL: not yet on the bus */
-	int fn; /* reference of the function */
+	struct pb_reg *reg;         /* NULL: not yet on the bus */
+	int fn;                     /* reference of the function */
 	bool watch, dead;
 	unsigned priority, hold_ms;
 	struct pb_str message, filter_name, filter_value; /* in the script's arena */

@@ -192,8 +192,9 @@ static void on_expired(void *arg)
 {
 	struct mlua_task *t = arg;
 
-	pb_log(&mlua_log, &mlua_said[MLUA_SAY_KILLED], "%.*s: a handler of %.*s took too long and was ended",
-	       PB_STR_F(t->script->name), PB_STR_F(pb_msg_name(t->msg->m)));
+	pb_log(&mlua_log, &mlua_said[MLUA_SAY_KILLED],
+	       "%.*s: a handler of %.*s took too long and was ended", PB_STR_F(t->script->name),
+	       PB_STR_F(pb_msg_name(t->msg->m)));
 	t->held = false;
 	mlua_sandbox_reset(&t->script->box, t->co);
 	task_end(t);
@@ -253,7 +254,8 @@ enum pb_verdict mlua_task_handle(struct mlua_reg *r, struct pb_msg *m)
 
 void mlua_task_watch(struct mlua_reg *r, struct pb_msg **m, bool handled)
 {
-	struct mlua_task *t = r->script->task_count < TASKS_MAX ? task_new(r->script, MLUA_WATCHER) : NULL;
+	struct mlua_task *t =
+		r->script->task_count < TASKS_MAX ? task_new(r->script, MLUA_WATCHER) : NULL;
 	struct beginning b = { t, r->fn, *m, .read_only = true, .told = true, .handled = handled };
 
 	if (!t)

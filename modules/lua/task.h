@@ -17,13 +17,13 @@ enum mlua_task_kind {
 struct mlua_wait {
 	struct pb_work work;
 	struct mlua_script *script; /* a reference */
-	struct mlua_task *task;	    /* NULL: it was killed meanwhile */
-	struct mlua_msg *msg;	    /* in the task's coroutine */
-	struct pb_msg *m;	    /* under way */
+	struct mlua_task *task;     /* NULL: it was killed meanwhile */
+	struct mlua_msg *msg;       /* in the task's coroutine */
+	struct pb_msg *m;           /* under way */
 };
 
 struct mlua_task {
-	struct pb_list node; /* script->tasks */
+	struct pb_list node;        /* script->tasks */
 	struct mlua_script *script; /* a reference */
 	enum mlua_task_kind kind;
 	lua_State *co;
@@ -33,10 +33,10 @@ struct mlua_task {
 	struct pb_token token; /* the message it holds */
 	struct mlua_wait *wait;
 	bool held;
-	bool waiting; /* it yielded to us: by sleep or dispatch */
+	bool waiting;      /* it yielded to us: by sleep or dispatch */
 	unsigned enqueued; /* since it was entered */
-	bool ok, handled; /* how it ended */
-	bool dispatched;  /* was the message last dispatched handled? */
+	bool ok, handled;  /* how it ended */
+	bool dispatched;   /* was the message last dispatched handled? */
 };
 
 /** Handle `m` with the function of `r`. */

@@ -63,6 +63,7 @@ class Engine:
         else:
             host, port = address.rsplit(":", 1)
             self.socket = socket.create_connection((host, int(port)))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.read_fd = self.write_fd = self.socket.fileno()
         self.send("%%>connect:global")
 

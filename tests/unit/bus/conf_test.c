@@ -240,6 +240,7 @@ static void expansion(void)
 		{ "${$d}", "d" },
 	};
 	struct pb_arena *a = pb_arena_new(1000);
+	struct pb_conf *c;
 	struct pb_str s;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -248,6 +249,12 @@ static void expansion(void)
 		CU_ASSERT_EQUAL(s.p[s.n], '\0');
 	}
 	CU_ASSERT_PTR_NULL(pb_expand(PB_STR_NULL, param, NULL, a).p);
+	CU_ASSERT_EQUAL(pb_conf_parse("t.conf", PB_STR(""), &env, NULL, &c), 0);
+	PB_SAME(pb_conf_expand(c, PB_STR("${nodename}/${x$y}"), a), "alpha/y");
+	pb_conf_free(&c);
+	CU_ASSERT_EQUAL(pb_conf_parse("t.conf", PB_STR(""), NULL, NULL, &c), 0);
+	PB_SAME(pb_conf_expand(c, PB_STR("${nodename}/${x$y}"), a), "/y");
+	pb_conf_free(&c);
 	pb_arena_free(&a);
 }
 

@@ -158,7 +158,8 @@ static void messages(void)
 		unsigned long time;
 		const char *name, *retval, *params;
 	} rows[] = {
-		{ "7:1700000000:call.route::a=1:b", 0, "7", 1700000000, "call.route", "", "a=1;b;" },
+		{ "7:1700000000:call.route::a=1:b", 0, "7", 1700000000, "call.route", "",
+		  "a=1;b;" },
 		{ "::x:", 0, "", 0, "x", "", "" },
 		{ ":0::", 0, "", 0, "", "", "" },
 		{ "a%zb:1:x:r%Jr::k%}v=w%%:", 0, "a:b", 1, "x", "r\nr", "!" },
@@ -266,8 +267,9 @@ static void builds(void)
 	ext_put_watched(&t, PB_STR("watch"), PB_STR(""), true);
 	ext_put_setlocal(&t, PB_STR("x"), PB_STR("a:b"), true);
 	ext_put_error(&t, PB_STR("what"));
-	PB_SAME(pb_text_str(&t), "%%<install:-5:a%zb:false\n%%<watch::true\n%%<setlocal:x:a:b:true\n"
-				 "Error in: what\n");
+	PB_SAME(pb_text_str(&t),
+		"%%<install:-5:a%zb:false\n%%<watch::true\n%%<setlocal:x:a:b:true\n"
+		"Error in: what\n");
 	pb_text_fini(&t);
 	pb_msg_free(&m);
 }
@@ -298,7 +300,8 @@ static void noise(void)
 		if (ext_parse_message(pb_str(p, n), a, &m) == 0)
 			print_params(&t, a, m.params);
 		rest = pb_str(p, n);
-		if (ext_parse_answer_head(&rest, a, &ans) == 0 && !ext_parse_answer_body(rest, a, &ans))
+		if (ext_parse_answer_head(&rest, a, &ans) == 0 &&
+		    !ext_parse_answer_body(rest, a, &ans))
 			print_params(&t, a, ans.params);
 		seed = seed * 1103515245 + 12345;
 		pb_text_fini(&t);
@@ -307,7 +310,7 @@ static void noise(void)
 	}
 }
 
-PB_TESTS("extmodule/protocol",
-	 { "lines end with LF or NUL", frames }, { "verbs", verbs }, { "install lines", installs },
-	 { "setlocal, debug and connect lines", locals_and_debug }, { "new messages", messages },
-	 { "answers", answers }, { "what is built", builds }, { "noise", noise })
+PB_TESTS("extmodule/protocol", { "lines end with LF or NUL", frames }, { "verbs", verbs },
+	 { "install lines", installs }, { "setlocal, debug and connect lines", locals_and_debug },
+	 { "new messages", messages }, { "answers", answers }, { "what is built", builds },
+	 { "noise", noise })

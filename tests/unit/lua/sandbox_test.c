@@ -98,7 +98,8 @@ static void library(void)
 		{ "return tostring(os.remove)", "nil" },
 		{ "return tostring(require or package or debug or dofile or loadfile)", "nil" },
 		{ "return tostring(string.dump)", "nil" },
-		{ "return type(os.time()) .. type(os.date()) .. type(os.clock())", "numberstringnumber" },
+		{ "return type(os.time()) .. type(os.date()) .. type(os.clock())",
+		  "numberstringnumber" },
 		{ "return os.time{year=2000,month=1,day=1,hour=12} > 900000000", "true" },
 		{ "return load('return 1 + 1')()", "2" },
 		{ "x = 5 return load('return x')()", "5" },
@@ -110,7 +111,9 @@ static void library(void)
 		{ "return (pcall(setmetatable, {}, {__gc = print}))", "false" },
 		{ "return math.type(collectgarbage('count'))", "float" },
 		{ "collectgarbage('stop')", "ERROR invalid option" },
-		{ "return utf8.char(228) .. table.concat({1, 2}, ',') .. string.rep('x', 3)", "\xc3\xa4" "1,2xxx" },
+		{ "return utf8.char(228) .. table.concat({1, 2}, ',') .. string.rep('x', 3)",
+		  "\xc3\xa4"
+		  "1,2xxx" },
 		{ "local co = coroutine.wrap(function() coroutine.yield(4) end) return co()", "4" },
 	};
 
@@ -123,26 +126,33 @@ static void budgets(void)
 	static const struct {
 		const char *text, *want;
 	} rows[] = {
-		{ "while true do end", "ERROR t.lua:1: the budget of 2000000 instructions is used up" },
+		{ "while true do end",
+		  "ERROR t.lua:1: the budget of 2000000 instructions is used up" },
 		{ "while true do pcall(function() while true do end end) end", "ERROR budget" },
 		{ "local function f() while true do pcall(f) end end f()", "ERROR " },
-		{ "while true do coroutine.wrap(function() while true do end end)() end", "ERROR budget" },
+		{ "while true do coroutine.wrap(function() while true do end end)() end",
+		  "ERROR budget" },
 		{ "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
 		  "ERROR budget" },
 		{ "xpcall(function() while true do end end, function() while true do end end) while true do end",
 		  "ERROR budget" },
 		{ "table.sort({1, 2}, function() while true do end end)", "ERROR budget" },
-		{ "pcall(table.sort, {1, 2}, function() while true do end end) while true do end", "ERROR budget" },
+		{ "pcall(table.sort, {1, 2}, function() while true do end end) while true do end",
+		  "ERROR budget" },
 		{ "local f = function() while true do end end "
 		  "local co = coroutine.create(function() local x <close> = setmetatable({}, {__close = f}) "
-		  "table.sort({1, 2}, f) end) coroutine.resume(co) coroutine.close(co)", "ERROR budget" },
+		  "table.sort({1, 2}, f) end) coroutine.resume(co) coroutine.close(co)",
+		  "ERROR budget" },
 		{ "local f = function() while true do end end "
 		  "coroutine.wrap(function() local x <close> = setmetatable({}, {__close = f}) "
-		  "table.sort({1, 2}, f) end)()", "ERROR budget" },
+		  "table.sort({1, 2}, f) end)()",
+		  "ERROR budget" },
 		{ "local x <close> = setmetatable({}, {__close = function() while true do end end}) error('x')",
 		  "ERROR " },
-		{ "local a, b = xpcall(error, function(e) return e .. '!' end, 'x') return tostring(a) .. b", "falsex!" },
-		{ "local a, b, c = xpcall(function(...) return ... end, print, 1, 2) return tostring(a) .. b .. c", "true12" },
+		{ "local a, b = xpcall(error, function(e) return e .. '!' end, 'x') return tostring(a) .. b",
+		  "falsex!" },
+		{ "local a, b, c = xpcall(function(...) return ... end, print, 1, 2) return tostring(a) .. b .. c",
+		  "true12" },
 		{ "return select('#', xpcall(error, function() return 1, 2, 3 end))", "2" },
 		{ "for i = 1, 100000 do end return 'fits'", "fits" },
 		{ "local t = {} while true do t[#t + 1] = {} end", "ERROR not enough memory" },
@@ -179,9 +189,11 @@ static void messages(void)
 		  "caller7nameinner" },
 		{ "local m = ... return #m.params .. m.params[2].name .. m.params.name .. m.name",
 		  "2nameinnercall.route" },
-		{ "local m = ... m.params.name = 'x' return m.params.name .. m.name", "xcall.route" },
+		{ "local m = ... m.params.name = 'x' return m.params.name .. m.name",
+		  "xcall.route" },
 		{ "local m = ... m.retval = 'sip/x' return m.retval", "sip/x" },
-		{ "local m = ... m.x = {}", "ERROR a text, number or boolean is needed, not a table" },
+		{ "local m = ... m.x = {}",
+		  "ERROR a text, number or boolean is needed, not a table" },
 		{ "local m = ... m[1] = 1 return m['1']", "1" },
 		{ "local m = ... for i = 1, 100 do m:add('x', string.rep('y', 20000)) end",
 		  "ERROR the message is full" },
@@ -207,7 +219,8 @@ static void checks(void)
 
 	pb_text_init(&why, 1000);
 	CU_ASSERT_EQUAL(mlua_sandbox_check(PB_STR("/a/b.lua"), PB_STR("x = 1"), &line, &why), 0);
-	CU_ASSERT_EQUAL(mlua_sandbox_check(PB_STR("/a/b.lua"), PB_STR("x = 1\ny ="), &line, &why), -EINVAL);
+	CU_ASSERT_EQUAL(mlua_sandbox_check(PB_STR("/a/b.lua"), PB_STR("x = 1\ny ="), &line, &why),
+			-EINVAL);
 	CU_ASSERT_EQUAL(line, 2);
 	PB_SAME(pb_text_str(&why), "unexpected symbol near <eof>");
 	CU_ASSERT_EQUAL(mlua_sandbox_check(PB_STR("b"), PB_STR("\033Lua"), &line, &why), -EINVAL);
@@ -218,7 +231,9 @@ static void checks(void)
 static void no_memory(void)
 {
 	struct mlua_sandbox b = { .memory_limit = 8u << 20, .instructions = 100000 };
-	struct chunk c = { "local t = {} for i = 1, 20 do t[i] = 'x' .. i end return table.concat(t)" };
+	struct chunk c = {
+		"local t = {} for i = 1, 20 do t[i] = 'x' .. i end return table.concat(t)"
+	};
 	int n;
 
 	if (mlua_sandbox_open(&b) < 0)
@@ -233,5 +248,5 @@ static void each_allocation(void)
 	pb_test_each_alloc(no_memory);
 }
 
-PB_TESTS("lua/sandbox", { "the library", library }, { "budgets", budgets }, { "messages", messages },
-	 { "checking", checks }, { "without memory", each_allocation })
+PB_TESTS("lua/sandbox", { "the library", library }, { "budgets", budgets },
+	 { "messages", messages }, { "checking", checks }, { "without memory", each_allocation })

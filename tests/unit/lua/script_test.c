@@ -36,7 +36,8 @@ static void on_load(void *arg)
 {
 	struct mlua_script *old = sc.script;
 
-	sc.source = (struct mlua_source){ PB_STR_INIT("test"), PB_STR_INIT("test.lua"), pb_str_z(arg) };
+	sc.source =
+		(struct mlua_source){ PB_STR_INIT("test"), PB_STR_INIT("test.lua"), pb_str_z(arg) };
 	sc.err = mlua_script_start(&sc.host, &sc.source, &sc.script);
 	if (sc.err)
 		sc.script = old;
@@ -64,9 +65,13 @@ static void load(const char *text)
 
 static void begin(const char *text)
 {
-	struct pb_loops_args la = { .calls = CALLS, .scripts = 1, .world = pb_world_real(), .name = "test" };
+	struct pb_loops_args la = {
+		.calls = CALLS, .scripts = 1, .world = pb_world_real(), .name = "test"
+	};
 	struct pb_bus_args ba = { .track_param = NULL, .hold_ms = 5000 };
-	struct pb_handler_args last = { .message = PB_STR_INIT("test"), .priority = 500, .fn = on_last };
+	struct pb_handler_args last = { .message = PB_STR_INIT("test"),
+					.priority = 500,
+					.fn = on_last };
 
 	memset(&sc, 0, sizeof(sc));
 	pb_log_set_level(getenv("V") ? PB_ALL : PB_FAIL);
