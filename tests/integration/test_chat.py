@@ -232,7 +232,7 @@ def _texting(addr, maxpkt, generate):
 
 @test()
 def big_packets(t):
-	"""maxpkt decides: 3 kB pass with 4096, are cut (and so malformed) with 1500."""
+	"""maxpkt decides: 3 kB pass with 4096, are cut and so refused with 1500."""
 	e = t.engine(_texting(t.host(1), 4096, 'yes'))
 	a, b = t.phone(e.sip, '123', 2), t.phone(e.sip, '234', 3)
 	sip.answered(b.register(), 200, 'REGISTER')
@@ -243,7 +243,7 @@ def big_packets(t):
 	equal(m.body.decode(), text, 'body')
 	small = t.engine(_texting(t.host(11), 1500, 'yes'), addr=t.host(11), name='small')
 	c = t.phone(small.sip, '123', 12)
-	sip.answered(c.message('234', text), 400, '3 kB with maxpkt=1500')
+	sip.answered(c.message('234', text), 513, '3 kB with maxpkt=1500')
 	sip.answered(c.message('234', 'short'), 200, 'a short one after it')
 	t.proves('YM-40')
 
