@@ -1,5 +1,6 @@
 """A child process whose output is read line by line, kept, and waited on."""
 
+import os
 import re
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import threading
 import time
 
 from .verdict import Failed
+
+PIPE_BYTES = 1 << 20	# more than a pipe holds
 
 
 class Process:
@@ -17,7 +20,7 @@ class Process:
 		self._log = open(log, 'w', encoding='utf-8')
 		self._ended = False
 		self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-			stderr=subprocess.STDOUT, cwd=cwd, env=env)
+			stderr=subprocess.STDOUT, cwd=cwd, env=env, bufsize=0)
 		self._reader = threading.Thread(target=self._read, daemon=True)
 		self._reader.start()
 
@@ -26,16 +29,20 @@ class Process:
 		return self.child.pid
 
 	def _read(self):
-		for raw in self.child.stdout:
-			line = raw.decode('utf-8', 'backslashreplace').rstrip('\n')
-			self._log.write(line + '\n')
+		"""Takes all that a pipe can hold at once, so that what was written whole is seen whole."""
+		out, rest = self.child.stdout.fileno(), b''
+		while True:
+			data = os.read(out, PIPE_BYTES)
+			*lines, rest = (rest + data).split(b'\n')
+			lines = [line.decode('utf-8', 'backslashreplace').rstrip('\r') for line in lines]
+			self._log.writelines(line + '\n' for line in lines)
 			self._log.flush()
 			with self.changed:
-				self.lines.append(line.rstrip('\r'))
+				self.lines += lines
+				self._ended = not data
 				self.changed.notify_all()
-		with self.changed:
-			self._ended = True
-			self.changed.notify_all()
+			if not data:
+				return
 
 	def mark(self):
 		"""The place in the output from where a later expect() shall look."""
