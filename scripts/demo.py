@@ -64,7 +64,7 @@ def call(e, a, b):
 	c.send_bye()
 	b.reply(b.request('BYE'), 200, 'OK')
 	equal(c.bye_answer().status, 200, 'answer to BYE')
-	e.idle()
+	e.process.poll(lambda: e.status('sip').count('chans') == 0, 5, 'channels gone')
 	for r in e.wait_cdrs(2):
 		print(f'call record  {r["direction"]} {r["chan"]} {r["caller"]} -> {r["called"]}: {r["status"]}, '
 			f'{r["billtime"]} s')
@@ -88,12 +88,11 @@ def steps(e, a, b):
 
 
 def _result(done):
-	if not done:
+	"""What came of the oldest of these messages."""
+	m = done.pop(0) if done else None
+	if not m or not m.handled:
 		return ''
-	m = done.pop(0)
-	if not m.handled:
-		return ': nobody' if m.get('handlers') is None else ': passed'
-	return f': {m.retval}' if m.retval not in (None, '') else ': handled'
+	return f' = {m.retval}' if m.retval else ' (handled)'
 
 
 def _words(m):
@@ -101,7 +100,7 @@ def _words(m):
 		return f'{len(m)} octets'
 	if m.status:
 		return f'{m.status} {m.phrase} ({m.method})'
-	return f'{m.method} {m.uri}'
+	return f'{m.method} {m.uri.removeprefix("sip:")}'
 
 
 def arrow(text, head):

@@ -227,8 +227,8 @@ def trying_at_once(t):
 	contains(m.get('Via'), f'received={a.addr[0]}', 'Via')
 	contains(m.get('Via'), f'rport={a.addr[1]}', 'Via')
 	contains(invite.body.decode(), 'm=audio 40000 RTP/AVP 0 8', 'SDP is passed through')
-	b.reply(invite, 180, 'Ringing', tag='b')  # before that CANCEL waits, RFC 3261 section 9.1
-	call.answer(180)
+	b.reply(invite, 180, 'Ringing', tag='b')	# before it, nothing may be cancelled (RFC 3261 section 9.1)
+	equal(call.answer(180).status, 180, 'ringing')
 	equal(call.cancel().status, 200, 'answer to CANCEL')
 	b.reply(b.request('CANCEL'), 200, 'OK')
 	b.reply(invite, 487, 'Request Terminated', tag='b')

@@ -232,7 +232,7 @@ def _texting(addr, maxpkt, generate):
 
 @test()
 def big_packets(t):
-	"""maxpkt decides: 3 kB pass with 4096, are cut (and so malformed) with 1500."""
+	"""maxpkt decides: 3 kB pass with 4096, are cut and so refused with 1500."""
 	e = t.engine(_texting(t.host(1), 4096, 'yes'))
 	a, b = t.phone(e.sip, '123', 2), t.phone(e.sip, '234', 3)
 	sip.answered(b.register(), 200, 'REGISTER')

@@ -10,11 +10,11 @@ from lab.verdict import equal, ok
 
 CALLS = 2000
 SLOW = '''-- Routes 5... a second after it was asked.
-bus.handle("call.route", 80, function(m)
-	if not m.called:match("^5") then return false end
-	sleep(1)
-	m.retval = "sip/sip:service@%s:5060"
-	return true
+bus.handle("call.route", 80, function(msg)
+	if msg.called:match("^5") then
+		sleep(1)
+		return "sip/sip:service@%s:5060"
+	end
 end)
 '''
 

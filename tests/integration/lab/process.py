@@ -9,6 +9,8 @@ import time
 
 from .verdict import Failed
 
+PIPE_BYTES = 1 << 20	# more than a pipe holds
+
 
 class Process:
 	def __init__(self, argv, log, name=None, cwd=None, env=None):
@@ -18,7 +20,7 @@ class Process:
 		self._log = open(log, 'w', encoding='utf-8')
 		self._ended = False
 		self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-			stderr=subprocess.STDOUT, cwd=cwd, env=env)
+			stderr=subprocess.STDOUT, cwd=cwd, env=env, bufsize=0)
 		self._reader = threading.Thread(target=self._read, daemon=True)
 		self._reader.start()
 
@@ -27,18 +29,20 @@ class Process:
 		return self.child.pid
 
 	def _read(self):
-		rest = b''
-		while chunk := os.read(self.child.stdout.fileno(), 1 << 18):
-			*whole, rest = (rest + chunk).split(b'\n')
-			lines = [raw.decode('utf-8', 'backslashreplace') for raw in whole]
-			self._log.write(''.join(line + '\n' for line in lines))
+		"""Takes all that a pipe can hold at once, so that what was written whole is seen whole."""
+		out, rest = self.child.stdout.fileno(), b''
+		while True:
+			data = os.read(out, PIPE_BYTES)
+			*lines, rest = (rest + data).split(b'\n')
+			lines = [line.decode('utf-8', 'backslashreplace').rstrip('\r') for line in lines]
+			self._log.writelines(line + '\n' for line in lines)
 			self._log.flush()
-			with self.changed:  # what was written at once is seen at once: blocks of many lines
-				self.lines.extend(line.rstrip('\r') for line in lines)
+			with self.changed:
+				self.lines += lines
+				self._ended = not data
 				self.changed.notify_all()
-		with self.changed:
-			self._ended = True
-			self.changed.notify_all()
+			if not data:
+				return
 
 	def mark(self):
 		"""The place in the output from where a later expect() shall look."""

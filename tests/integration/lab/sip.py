@@ -8,11 +8,13 @@ import hashlib
 import itertools
 import re
 import socket
+import struct
 import time
 
 from .verdict import Failed, equal
 
 T1, T2 = 0.5, 4.0
+SO_TIMESTAMPNS = 35	# Linux; the socket module has no name for it
 COMPACT = {'v': 'via', 'f': 'from', 't': 'to', 'i': 'call-id', 'm': 'contact', 'l': 'content-length',
 	'c': 'content-type', 's': 'subject', 'k': 'supported', 'o': 'event', 'r': 'refer-to'}
 _numbers = itertools.count(1)
@@ -88,12 +90,12 @@ class Wire:
 
 	def __init__(self, addr, port=0):
 		self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
 		self.sock.bind((addr, port))
 		self.addr = self.sock.getsockname()
 		self.waiting = []
 		self.trace = []	# (time, 'send' | 'recv', peer, Message or bytes)
 		self.last_answer = {}
-		self.source = None
 
 	def close(self):
 		self.sock.close()
@@ -106,11 +108,11 @@ class Wire:
 		"""One more packet into `waiting`; False when none came in time."""
 		self.sock.settimeout(max(limit, 0.0001))
 		try:
-			data, peer = self.sock.recvfrom(65536)
+			data, notes, _, peer = self.sock.recvmsg(65536, 64)
 		except TimeoutError:
 			return False
 		m = _message(data)
-		self.trace.append((time.time(), 'recv', peer, m))
+		self.trace.append((_arrival(notes), 'recv', peer, m))
 		if isinstance(m, bytes):
 			return True
 		m.peer = peer
@@ -141,6 +143,15 @@ class Wire:
 
 	def request(self, method, limit=5):
 		return self.expect(lambda m: m.status is None and m.method == method, limit, method)
+
+
+def _arrival(notes):
+	"""When the kernel got the packet."""
+	for level, kind, data in notes:
+		if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+			seconds, ns = struct.unpack('qq', data)
+			return seconds + ns / 1e9
+	return time.time()
 
 
 def _message(data):
