@@ -255,6 +255,7 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->h.track = pb_arena_str(r->arena, args->track);
 	if (args->track.n)
 		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
+	r->ready = args->arg ? NULL : args->contexts;
 	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
 	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
 	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
@@ -276,6 +277,7 @@ int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb
 		return -ENOMEM;
 	r->is_hook = true;
 	r->hook = *args;
+	r->ready = args->arg ? NULL : args->contexts;
 	r->hook.message = pb_arena_str(r->arena, args->message);
 	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
 	if (err) {
@@ -300,16 +302,20 @@ void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg)
 
 /* ---- Contexts and counters ---------------------------------------------------- */
 
-struct pb_ctx *pbi_ctx(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
+/* A module's handlers have theirs ready; others get one made in `own`. */
+static struct pb_ctx *ctx_make(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
 {
 	struct pb_ctx *many = r->is_hook ? r->hook.contexts : r->h.contexts;
 	void *arg = r->is_hook ? r->hook.arg : r->h.arg;
 
-	if (many && !arg)
-		return &many[pl->index];
 	*own = many ? many[pl->index] : (struct pb_ctx){ .bus = pl->bus, .loop = pl->loop };
 	own->arg = arg;
 	return own;
+}
+
+static inline struct pb_ctx *ctx_of(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
+{
+	return r->ready ? &r->ready[pl->index] : ctx_make(r, pl, own);
 }
 
 static bool more_counts(struct pbi_bus_loop *pl, uint32_t number)
@@ -357,7 +363,7 @@ static void walk_end(struct pb_msg *m)
 		if (atomic_load_explicit(&r->dead, memory_order_relaxed))
 			continue;
 		if (!r->hook.message.p || pb_str_eq(r->hook.message, m->b.name))
-			r->hook.fn(m, m->w.handled, pbi_ctx(r, pl, &own));
+			r->hook.fn(m, m->w.handled, ctx_of(r, pl, &own));
 	}
 	if (--tr->walks == 0 && !tr->current)
 		ref_release(tr);
@@ -467,20 +473,19 @@ static inline enum pb_verdict call_here(struct pb_msg *m, struct pb_reg *r)
 	enum pb_verdict v;
 
 	pl->running = m;
-	m->w.slot = NULL;
-	m->w.hold_refused = false;
-	v = r->h.fn(m, pbi_ctx(r, pl, &own));
+	v = r->h.fn(m, ctx_of(r, pl, &own));
 	pl->running = outer;
 	return v;
 }
 
 /* After a handler that ran here: is the message parked now? */
-static inline bool settle(struct pb_msg *m, enum pb_verdict *v)
+static bool settle(struct pb_msg *m, enum pb_verdict *v)
 {
 	struct pbi_slot *s = m->w.slot;
 
 	if (!s && *v == PB_HOLD) {
 		pb_assert(m->w.hold_refused); /* else: PB_HOLD without pb_bus_hold */
+		m->w.hold_refused = false;
 		*v = PB_PASS;
 	}
 	if (!s)
@@ -503,14 +508,21 @@ static inline bool settle(struct pb_msg *m, enum pb_verdict *v)
 	return false;
 }
 
-bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
+static inline bool call_and_settle(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
 {
 	*v = call_here(m, r);
+	if (__builtin_expect(!m->w.slot && *v != PB_HOLD, 1))
+		return false;
 	return settle(m, v);
 }
 
+bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
+{
+	return call_and_settle(m, r, v);
+}
+
 /* Call one handler. True: the walk has left (parked, or away). */
-static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
+static inline bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 	struct pbi_reg_count *c = pbi_reg_counts(pl, r);
@@ -533,7 +545,7 @@ static bool step(struct pb_msg *m, struct pb_reg *r, bool *stop)
 			m->w.state = PBI_PARKED;
 		return sent;
 	}
-	if (pbi_call(m, r, &v))
+	if (call_and_settle(m, r, &v))
 		return true;
 	if (v == PB_HANDLED) {
 		pbi_reg_counts(pl, r)->handled++;
@@ -572,7 +584,8 @@ static void start_walk(struct pbi_bus_loop *pl, struct pb_msg *m)
 
 	pb_assert(w->state == PBI_IDLE);
 	w->on = pl;
-	w->handled = w->cancelled = false;
+	w->handled = w->cancelled = w->hold_refused = false;
+	w->slot = NULL;
 	w->table = pl->table;
 	w->table->walks++;
 	w->list = pbi_table_find(w->table->table, m->b.name);

@@ -25,6 +25,7 @@ struct pb_reg {
 	bool is_hook;
 	uint64_t seq; /* order of registration: ties at equal priority */
 	uint32_t number; /* index of its counters on each loop; used again after removal */
+	struct pb_ctx *ready; /* contexts by loop that need nothing added; or NULL */
 	uint32_t parked_max; /* the row's or the bus's */
 	struct pb_str track; /* "name:priority"; absent: untracked */
 	bool plain; /* runs here, no filter: the usual one */
@@ -161,8 +162,6 @@ static inline struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, cons
 void pbi_walk(struct pb_msg *m);
 /* Call one handler on this loop. True: it holds the message. */
 bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v);
-/* The context a handler gets on this loop. */
-struct pb_ctx *pbi_ctx(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own);
 
 /* ---- Parking ----------------------------------------------------------------------- */
 

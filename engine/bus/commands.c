@@ -5,6 +5,8 @@
  */
 #include "bus/engine_impl.h"
 
+#include <errno.h>
+
 #include "base/text.h"
 
 /* What a handler of a command row needs; lives in the engine's arena. */
@@ -26,9 +28,18 @@ static bool begins(struct pb_str line, const char *words)
 	return true;
 }
 
+/* The row with most words has it: "sip drop" before "sip". */
 static bool is_command(void *arg, struct pb_str line)
 {
-	return begins(line, ((struct row *)arg)->c->word);
+	const struct row *r = arg;
+
+	if (!begins(line, r->c->word))
+		return false;
+	for (const struct pb_command *c = r->m->d->commands; c->word; c++) {
+		if (strlen(c->word) > strlen(r->c->word) && begins(line, c->word))
+			return false;
+	}
+	return true;
 }
 
 static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
@@ -37,6 +48,17 @@ static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
 	struct pb_ctx own = r->m->ctx[pb_loop_index(cx->loop)];
 
 	return r->c->fn(m, &own);
+}
+
+static bool offered(struct pb_str list, struct pb_str word)
+{
+	struct pb_str item;
+
+	while (pb_str_cut(&list, '\t', &item)) {
+		if (pb_str_eq(item, word))
+			return true;
+	}
+	return false;
 }
 
 /* Without a line: the partial word at the beginning of our commands' words. */
@@ -52,7 +74,8 @@ static void complete(struct pb_msg *m, const struct pb_command *rows)
 	for (; rows->word; rows++) {
 		struct pb_str words = pb_str_z(rows->word), first;
 
-		if (!pb_str_word(&words, &first) || !pb_str_starts(first, part))
+		if (!pb_str_word(&words, &first) || !pb_str_starts(first, part) ||
+		    offered(pb_text_str(&t), first))
 			continue;
 		if (t.n)
 			pb_text_addc(&t, '\t');
@@ -134,7 +157,7 @@ int pbi_commands_add(struct pbi_module *m)
 		struct row *r = pb_arena_alloc(m->e->arena, sizeof(*r));
 
 		if (!r)
-			return -1;
+			return -ENOMEM;
 		*r = (struct row){ m, c };
 		err = add_one(m, "engine.command", on_command, is_command, r, c->place);
 	}

@@ -23,6 +23,7 @@ const struct pb_log_row pbi_engine_rows[] = {
 	[PBI_ENG_READY] = { "engine-006", PB_NOTE, "Everything is started." },
 	[PBI_ENG_STOPPING] = { "engine-007", PB_NOTE, "The engine is stopping." },
 	[PBI_ENG_CONF] = { "engine-008", PB_CONF, "A finding about the configuration: file, line, column, text." },
+	[PBI_ENG_RESTART] = { "engine-009", PB_NOTE, "New configuration that takes effect at the next start." },
 	{ NULL },
 };
 
@@ -276,6 +277,7 @@ void pb_engine_free(struct pb_engine **ep)
 	*ep = NULL;
 	pb_pool_free(&e->pool);
 	pb_loops_free(&e->loops);
+	pb_bus_free(&e->bus);
 	for (unsigned i = 0; i < e->module_count; i++)
 		pbi_module_free(&e->modules[i]);
 	pb_conf_free(&e->main);
@@ -316,13 +318,22 @@ static void each_second(void *arg)
 	pb_bus_enqueue(e->bus, m);
 }
 
-/* Dispatch from the control thread, and wait: start, stop and reload only. */
+/* Dispatch from the control thread, and wait: start, stop and reload only. Two
+ * look at it, and the later one frees it: a handler may hold the message for
+ * longer than we wait. */
 struct ask {
 	struct pb_engine *e;
 	struct pb_msg *m;
 	bool handled;
 	atomic_bool done;
+	atomic_uint refs;
 };
+
+static void ask_unref(struct ask *a)
+{
+	if (atomic_fetch_sub(&a->refs, 1) == 1)
+		pb_free(a);
+}
 
 static void asked(struct pb_msg *m, bool handled, void *arg)
 {
@@ -331,6 +342,7 @@ static void asked(struct pb_msg *m, bool handled, void *arg)
 	pb_msg_free(&m);
 	a->handled = handled;
 	atomic_store(&a->done, true);
+	ask_unref(a);
 }
 
 static void ask_on_loop(void *arg)
@@ -345,29 +357,43 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
-static bool is_answered(void *arg)
+/* Let the loops go on for a moment. */
+static void give_time(struct pb_engine *e)
 {
-	return atomic_load(&((struct ask *)arg)->done);
+	pb_loop_call(pb_loops_at(e->loops, 0), nothing, NULL);
+	if (e->world == pb_world_real())
+		usleep(1000);
+	else
+		pb_loops_turn(e->loops);
 }
 
 static bool ask_and_wait(struct pb_engine *e, const char *name, struct pb_str plugin)
 {
-	struct ask a = { .e = e, .m = engine_msg(e, name) };
-	struct pb_loop *l = pb_loops_at(e->loops, 0);
-
-	if (!a.m)
-		return false;
-	if (plugin.n)
-		pb_msg_set(a.m, PB_STR("plugin"), plugin);
-	pb_loop_call(l, ask_on_loop, &a);
 	/* A handler may hold it; nothing of the control thread's is needed by
-	 * the loops, so waiting here is waiting for their turns. */
-	pb_world_run(e->world, 100000, is_answered, &a);
-	for (unsigned i = 0; !is_answered(&a) && i < 100000; i++) {
-		pb_loop_call(l, nothing, NULL);
-		usleep(1000);
+	 * the loops, so waiting here is waiting for their turns. In a simulated
+	 * world time stands still meanwhile, so that a hold is not waited for. */
+	unsigned most = e->world == pb_world_real() ? 100000 : 1000;
+	struct ask *a = pb_alloc_zero(1, sizeof(*a));
+	struct pb_msg *m = engine_msg(e, name);
+	bool handled;
+
+	if (!a || !m) {
+		pb_free(a);
+		pb_msg_free(&m);
+		return false;
 	}
-	return a.handled;
+	if (plugin.n)
+		pb_msg_set(m, PB_STR("plugin"), plugin);
+	a->e = e;
+	a->m = m;
+	atomic_init(&a->refs, 2);
+	pb_loops_turn(e->loops); /* the handlers that were added are known */
+	pb_loop_call(pb_loops_at(e->loops, 0), ask_on_loop, a);
+	for (unsigned i = 0; !atomic_load(&a->done) && i < most; i++)
+		give_time(e);
+	handled = atomic_load(&a->done) && a->handled;
+	ask_unref(a);
+	return handled;
 }
 
 static void start_tick(void *arg)
@@ -445,6 +471,7 @@ void pb_engine_stop(struct pb_engine *e)
 	for (unsigned turn = 0; turn < 4; turn++) {
 		for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
 			pb_loop_call(pb_loops_at(e->loops, i), nothing, NULL);
+		pb_loops_turn(e->loops);
 	}
 	pb_loops_stop(e->loops);
 	pb_loops_free(&e->loops);
@@ -473,8 +500,9 @@ static void reload_home(void *arg)
 	struct swap *s = arg;
 	struct pb_ctx *cx = &s->m->ctx[pb_loop_index(pb_loop_current())];
 
-	if (s->m->d->reload)
-		s->m->d->reload(cx, s->old->data);
+	if (s->m->d->reload && s->m->d->reload(cx, s->old->data) == PB_RELOAD_RESTART)
+		pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_RESTART],
+		       "module %s: part of the new configuration needs a restart", s->m->d->name);
 }
 
 static void swap_settings(struct pbi_module *m, struct pbi_settings *fresh)

@@ -80,7 +80,8 @@ struct pb_engine {
 extern struct pb_log_source pbi_engine_log;
 extern const struct pb_opt pbi_cfg_rows[];
 enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADED, PBI_ENG_RELOAD_REFUSED,
-       PBI_ENG_READY, PBI_ENG_STOPPING, PBI_ENG_CONF };
+       PBI_ENG_READY, PBI_ENG_STOPPING, PBI_ENG_CONF,
+       PBI_ENG_RESTART };
 extern const struct pb_log_row pbi_engine_rows[];
 
 /* module.c */

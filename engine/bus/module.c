@@ -278,11 +278,14 @@ int pbi_modules_load(struct pb_engine *e, struct pb_findings *f)
 int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_reg **out)
 {
 	struct pb_reg *r;
-	int err = pb_bus_add(m->e->bus, args, NULL, NULL, &r);
+	int err;
 
+	if (!out && m->reg_count == PBI_REGS_MAX)
+		return -ENOSPC; /* it could not be removed with the module */
+	err = pb_bus_add(m->e->bus, args, NULL, NULL, &r);
 	if (out)
 		*out = err ? NULL : r;
-	else if (!err && m->reg_count < PBI_REGS_MAX)
+	else if (!err)
 		m->regs[m->reg_count++] = r;
 	return err;
 }

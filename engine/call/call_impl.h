@@ -23,6 +23,7 @@ struct pbi_calls {
 	uint32_t slot_count, free_slot; /* free_slot: index + 1 */
 	struct pb_map ids;
 	uint64_t next_bill;
+	unsigned drivers; /* the last one frees this */
 };
 
 struct pb_driver {

@@ -260,9 +260,10 @@ void pb_chan_end(struct pb_chan **cp, struct pb_str reason)
 	reason = pb_arena_str(c->arena, reason);
 	send_hangup(c, reason);
 	unlist(c);
-	pb_questions_cancel(&c->questions);
+	/* Before the questions: who is told that one is given up may end the peer. */
 	if (peer)
 		tell_peer(peer, c, reason);
+	pb_questions_cancel(&c->questions);
 	chan_free(c);
 }
 

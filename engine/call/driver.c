@@ -28,6 +28,7 @@ int pb_driver_new(const struct pb_ctx *cx, const char *prefix, const struct pb_c
 		pb_free(d);
 		return -ENOMEM;
 	}
+	d->calls->drivers++;
 	*out = d;
 	return 0;
 }
@@ -42,7 +43,7 @@ void pb_driver_free(struct pb_driver **dp)
 	*dp = NULL;
 	pb_assert(pb_list_empty(&d->chans));
 	k = d->calls;
-	if (!k->ids.count) { /* the last driver of the loop */
+	if (!--k->drivers) {
 		pb_map_fini(&k->ids);
 		pb_free(k->slots);
 		pb_loop_set_data(k->loop, NULL);
@@ -96,25 +97,20 @@ void pb_driver_drop_all(struct pb_driver *d, struct pb_str reason, struct pb_msg
 /* ---- Status ------------------------------------------------------------------------ */
 
 /* Separators of the status grammar never come out of a value. */
-static struct pb_str shown(struct pb_arena *a, struct pb_str s)
+static void add_shown(struct pb_text *t, struct pb_str s)
 {
 	static const char special[] = ",;| +?&%";
-	char *p = pb_arena_bytes(a, s.n * 3 + 1), *to = p;
 
-	for (size_t i = 0; p && i < s.n; i++) {
+	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
 		if (c < 0x20 || strchr(special, c)) {
-			static const char hex[] = "0123456789abcdef";
-
-			*to++ = '%';
-			*to++ = hex[c >> 4];
-			*to++ = hex[c & 15];
+			pb_text_addc(t, '%');
+			pb_text_add_hex(t, &c, 1);
 		} else {
-			*to++ = (char)c;
+			pb_text_addc(t, (char)c);
 		}
 	}
-	return p ? pb_str(p, (size_t)(to - p)) : PB_STR("");
 }
 
 void pb_driver_status(struct pb_driver *d, struct pb_status *s)
@@ -128,9 +124,13 @@ void pb_driver_status(struct pb_driver *d, struct pb_status *s)
 	pb_list_each(n, &d->chans) {
 		const struct pb_chan *c = pb_container(n, struct pb_chan, node);
 		struct pb_str peer = c->peer ? c->peer->id : PB_STR("");
+		struct pb_text t;
 
-		pb_status_item(s, c->id, "%.*s|%.*s|%.*s", PB_STR_F(c->status), PB_STR_F(shown(c->arena, c->address)),
+		pb_text_init(&t, 4096);
+		add_shown(&t, c->address);
+		pb_status_item(s, c->id, "%.*s|%.*s|%.*s", PB_STR_F(c->status), PB_STR_F(pb_text_str(&t)),
 			       PB_STR_F(peer));
+		pb_text_fini(&t);
 	}
 }
 
@@ -158,9 +158,10 @@ void pb_driver_status_chan(struct pb_driver *d, struct pb_status *s, struct pb_s
 	pb_text_addf(&t, "name=%.*s,type=channel;module=%.*s", PB_STR_F(c->id), PB_STR_F(d->name));
 	if (c->peer)
 		pb_text_addf(&t, ",peerid=%.*s", PB_STR_F(c->peer->id));
-	pb_text_addf(&t, ",status=%.*s,direction=%s,answered=%s,targetid=%.*s,address=%.*s,billid=%.*s",
-		     PB_STR_F(c->status), c->outgoing ? "outgoing" : "incoming", c->answered ? "true" : "false",
-		     PB_STR_F(c->targetid), PB_STR_F(shown(c->arena, c->address)), PB_STR_F(c->billid));
+	pb_text_addf(&t, ",status=%.*s,direction=%s,answered=%s,targetid=%.*s,address=", PB_STR_F(c->status),
+		     c->outgoing ? "outgoing" : "incoming", c->answered ? "true" : "false", PB_STR_F(c->targetid));
+	add_shown(&t, c->address);
+	pb_text_addf(&t, ",billid=%.*s", PB_STR_F(c->billid));
 	add_limit(&t, c, "timeout", &c->timeout);
 	add_limit(&t, c, "maxcall", &c->maxcall);
 	pb_status_line(s, pb_text_str(&t));

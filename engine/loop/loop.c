@@ -296,6 +296,20 @@ void pb_loop_call(struct pb_loop *l, void (*fn)(void *arg), void *arg)
 	sem_destroy(&c.done);
 }
 
+void pb_loops_turn(struct pb_loops *ls)
+{
+	for (unsigned i = 0; i < pb_loops_count(ls); i++) {
+		struct pb_loop *l = pb_loops_at(ls, i);
+
+		if (l->world->ops->threads)
+			return;
+		pb_assert(!current);
+		pbi_loop_enter(l);
+		pbi_loop_turn(l);
+		pbi_loop_enter(NULL);
+	}
+}
+
 void pbi_loop_leave(struct pb_loop *l)
 {
 	struct pbi_queue left = pbi_mailbox_close(&l->mail);

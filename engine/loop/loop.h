@@ -111,6 +111,15 @@ void pb_loop_defer(struct pb_loop *l, struct pb_work *w);
  */
 void pb_loop_call(struct pb_loop *l, void (*fn)(void *arg), void *arg);
 
+/**
+ * One turn of each loop where they have no threads of their own (the simulated
+ * world), with time standing still; else nothing. For who must see something
+ * through that crosses loops: starting and stopping an engine.
+ *
+ * @thread  One that is no loop (asserted).
+ */
+void pb_loops_turn(struct pb_loops *ls);
+
 /* ---- Timers: armed and stopped in O(1), one millisecond fine ------------- */
 
 /** Embedded; zeroed is valid and inactive. */

@@ -16,6 +16,7 @@
 #define TRIES 7
 
 static unsigned rounds = 1000000;
+static struct pb_ctx contexts[PB_LOOPS_MAX]; /* as a module's handlers have them */
 
 static uint64_t now_ns(void)
 {
@@ -103,7 +104,7 @@ static void measure(struct pb_loop *l, const char *what, void (*fn)(void *), str
 static void add(struct pb_bus *b, const char *name, unsigned priority, pb_handle_fn fn)
 {
 	struct pb_handler_args h = { .message = pb_str_z(name), .priority = priority, .fn = fn,
-				     .track = PB_STR("module") };
+				     .track = PB_STR("module"), .contexts = contexts };
 	struct pb_reg *r;
 
 	if (pb_bus_add(b, &h, NULL, NULL, &r))
@@ -140,6 +141,7 @@ static void with_tracking(const char *track)
 		abort();
 	l = pb_loops_at(ba.loops, 0);
 	auth.bus = route.bus;
+	contexts[0] = (struct pb_ctx){ .bus = route.bus, .loop = l };
 	add_all(route.bus);
 	pb_sim_run(sim, 10, NULL, NULL);
 	printf("tracking %s\n", track ? "on" : "off");
