@@ -64,7 +64,7 @@ def call(e, a, b):
 	c.send_bye()
 	b.reply(b.request('BYE'), 200, 'OK')
 	equal(c.bye_answer().status, 200, 'answer to BYE')
-	e.process.poll(lambda: e.status('sip').count('chans') == 0, 5, 'channels gone')
+	e.no_calls()
 	for r in e.wait_cdrs(2):
 		print(f'call record  {r["direction"]} {r["chan"]} {r["caller"]} -> {r["called"]}: {r["status"]}, '
 			f'{r["billtime"]} s')

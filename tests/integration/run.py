@@ -134,12 +134,20 @@ class Runner:
 				print(f'     logs in {os.path.join(self.folder, name)}')
 			sys.stdout.flush()
 
-	def run(self, names):
-		with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
-			list(pool.map(self.one, (n for n in names if not self.tests[n].alone)))
+	def many(self, names):
 		for name in names:
-			if self.tests[name].alone:
-				self.one(name)
+			self.one(name)
+
+	def run(self, names):
+		"""Heavy tests are one thread's work, light ones the others'; those that want to be alone come last."""
+		heavy = [n for n in names if self.tests[n].heavy]
+		alone = [n for n in names if self.tests[n].alone]
+		with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
+			work = [pool.submit(self.many, heavy)]
+			work += [pool.submit(self.one, n) for n in names if n not in heavy and n not in alone]
+		for w in work:
+			w.result()
+		self.many(alone)
 		passed, skipped = self.results.count(PASSED), self.results.count(SKIPPED)
 		failed = len(self.results) - passed - skipped
 		print(f'{passed} passed, {failed} failed' + (f', {skipped} skipped' if skipped else ''))
@@ -151,7 +159,7 @@ def main():
 	p.add_argument('--build', default='build', help='build folder')
 	p.add_argument('--level', choices=case.LEVELS, default='normal')
 	p.add_argument('--only', action='append', help='tests with this in their name')
-	p.add_argument('--jobs', type=int, default=2)
+	p.add_argument('--jobs', type=int, default=4, help='tests at once: most of them wait')
 	p.add_argument('--keep', action='store_true', help='keep the folders of passed tests too')
 	p.add_argument('--list', action='store_true')
 	p.add_argument('--child', nargs=2, metavar=('NAME', 'FOLDER'), help=argparse.SUPPRESS)

@@ -40,17 +40,17 @@ def meanwhile(e, uac):
 	return asked
 
 
-@test(limit=120)
+@test(limit=120, heavy=True)
 def thousand_calls(t):
 	load(t, 1000, 100, 100)
 
 
-@test(limit=300, level='soak', sanitizers=False)
+@test(limit=300, level='soak', sanitizers=False, heavy=True)
 def ten_thousand_calls(t):
 	load(t, 10000, 200, 200)
 
 
-@test(limit=90)
+@test(limit=90, heavy=True)
 def drop_reaches_all(t):
 	"""`status` lists the calls of every loop, `drop` ends one of them, then all."""
 	calls = 40
@@ -64,7 +64,7 @@ def drop_reaches_all(t):
 	e.process.poll(lambda: len(answered(e)) == 2 * calls - 2, 10, 'both legs of a dropped call gone')
 	contains(e.console.cmd('drop all'), 'Tried to drop all calls', 'answer to drop all')
 	uac.wait(20, calls)
-	e.idle(45)
+	e.no_calls()
 	contains(e.console.cmd('drop sip/999999'), 'Could not drop sip/999999', 'answer to a drop of nothing')
 
 

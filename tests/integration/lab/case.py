@@ -13,11 +13,14 @@ LEVELS = ('fast', 'normal', 'soak')
 tests = []
 
 
-def test(limit=60, level='normal', sanitizers=True, alone=False):
-	"""`level`: the lowest at which it runs; `alone`: wants port 5060 of all addresses."""
+def test(limit=60, level='normal', sanitizers=True, alone=False, heavy=False):
+	"""
+	`level`: the lowest at which it runs; `alone`: wants port 5060 of all addresses;
+	`heavy`: wants the machine, so one of these at a time.
+	"""
 	def add(fn):
 		tests.append(fn)
-		fn.limit, fn.level, fn.sanitizers, fn.alone = limit, level, sanitizers, alone
+		fn.limit, fn.level, fn.sanitizers, fn.alone, fn.heavy = limit, level, sanitizers, alone, heavy
 		return fn
 	return add
 

@@ -77,12 +77,18 @@ class Engine:
 		return found[0]
 
 	def idle(self, limit=10):
-		"""Wait until no channel, routing or transaction is left."""
-		def counts():
-			s = self.status('sip')
-			return not any(s.count(n) for n in ('routing', 'chans', 'transactions'))
+		"""Wait until no channel, routing or transaction is left; transactions live 64 times T1."""
+		self._zero(('routing', 'chans', 'transactions'), limit)
 
-		self.process.poll(counts, limit, 'status sip back at zero')
+	def no_calls(self, limit=10):
+		self._zero(('routing', 'chans'), limit)
+
+	def _zero(self, names, limit):
+		def zero():
+			s = self.status('sip')
+			return not any(s.count(n) for n in names)
+
+		self.process.poll(zero, limit, f'status sip back at zero ({", ".join(names)})')
 
 	def sniffed(self, name=None, done=None, start=0):
 		"""Messages that the sniffer printed, in order."""
