@@ -1,10 +1,10 @@
 /*
- * The bus: registering, dispatching, queueing.
+ * The bus: dispatching, queueing, giving up.
  *
  * The walk is a driver of steps over a ready list: select the next handler, call
  * it where it wants to run, act on its verdict. A step that holds leaves the
  * driver; resuming enters it again. Everything a walk touches belongs to its
- * loop, so nothing is locked; the only mutex is around making a new table.
+ * loop, so nothing is locked.
  */
 #include "bus/bus_impl.h"
 
@@ -16,289 +16,6 @@
 #define HOLD_MS 10000
 #define MESSAGE_MS 60000
 #define PARKED_MAX 10000
-#define REG_LIMIT (1u << 16)
-
-/* ---- Registering ------------------------------------------------------------ */
-
-static void ref_release(struct pbi_table_ref *tr)
-{
-	if (tr->walks || tr->current)
-		return;
-	pbi_table_unref(tr->table);
-	pb_free(tr);
-}
-
-/* A change on its way to one loop; without a fresh table it is only the word
- * that the loop has come this far. */
-struct change_part {
-	struct pb_work work;
-	struct pbi_change *of;
-	struct pbi_bus_loop *pl;
-	struct pbi_table_ref *fresh;
-};
-
-struct pbi_change {
-	atomic_uint left;
-	struct pb_loop *home;
-	struct pb_work tell;
-	void (*known)(void *arg);
-	void *arg;
-	struct change_part parts[];
-};
-
-static void change_tell(void *arg)
-{
-	struct pbi_change *c = arg;
-
-	if (c->known)
-		c->known(c->arg);
-	pb_free(c);
-}
-
-/* A loop applies its own changes at once, and may meet an older one of another
- * thread in its mailbox afterwards: the newest stays. */
-static void take_over(struct pbi_bus_loop *pl, struct pbi_table_ref *fresh)
-{
-	struct pbi_table_ref *old = pl->table;
-
-	if (old->table->version > fresh->table->version) {
-		old = fresh;
-	} else {
-		pl->table = fresh;
-	}
-	old->current = false;
-	ref_release(old);
-}
-
-static void change_done(struct pbi_change *c)
-{
-	if (atomic_fetch_sub(&c->left, 1) != 1)
-		return;
-	c->tell = (struct pb_work){ .fn = change_tell, .arg = c };
-	if (c->home)
-		pb_loop_post(c->home, &c->tell);
-	else
-		change_tell(c);
-}
-
-static void change_arrives(void *arg)
-{
-	struct change_part *p = arg;
-
-	if (p->fresh)
-		take_over(p->pl, p->fresh);
-	change_done(p->of);
-}
-
-static struct pbi_change *change_new(const struct pb_bus *b)
-{
-	size_t n = pb_loops_count(b->loops);
-
-	return pb_alloc_zero(1, sizeof(struct pbi_change) + n * sizeof(struct change_part));
-}
-
-/* A reference to `t` for each loop, or none at all. */
-static bool change_load(struct pb_bus *b, struct pbi_change *c, struct pbi_table *t)
-{
-	unsigned n = pb_loops_count(b->loops), made = 0;
-
-	while (made < n && (c->parts[made].fresh = pb_alloc_zero(1, sizeof(struct pbi_table_ref))))
-		made++;
-	for (unsigned i = 0; i < made; i++) {
-		if (made < n) {
-			pb_free(c->parts[i].fresh);
-			c->parts[i].fresh = NULL;
-			continue;
-		}
-		atomic_fetch_add(&t->refs, 1);
-		*c->parts[i].fresh = (struct pbi_table_ref){ .table = t, .current = true };
-	}
-	return made == n;
-}
-
-/* Under the lock, so that every loop's mailbox gets tables in the same order. */
-static void change_send(struct pb_bus *b, struct pbi_change *c, void (*known)(void *), void *arg)
-{
-	unsigned n = pb_loops_count(b->loops);
-
-	atomic_init(&c->left, n + 1);
-	c->home = pb_loop_current();
-	c->known = known;
-	c->arg = arg;
-	for (unsigned i = 0; i < n; i++) {
-		struct change_part *p = &c->parts[i];
-
-		p->of = c;
-		p->pl = &b->on[i];
-		p->work = (struct pb_work){ .fn = change_arrives, .arg = p };
-		if (p->pl->loop == c->home)
-			change_arrives(p);
-		else
-			pb_loop_post(p->pl->loop, &p->work);
-	}
-	change_done(c);
-}
-
-/* A number for its counters: one given back, or a new one with room to give it
- * back later. */
-static bool number_take(struct pb_bus *b, struct pb_reg *r)
-{
-	if (b->number_count) {
-		r->number = b->numbers[--b->number_count];
-		return true;
-	}
-	if (b->next_number == b->number_room) {
-		uint32_t room = b->number_room * 2 + 64;
-		uint32_t *p = pb_alloc_grow(b->numbers, room * sizeof(*p));
-
-		if (!p)
-			return false;
-		b->numbers = p;
-		b->number_room = room;
-	}
-	r->number = b->next_number++;
-	return true;
-}
-
-static void number_give(struct pb_bus *b, const struct pb_reg *r)
-{
-	b->numbers[b->number_count++] = r->number;
-}
-
-static void table_is(struct pb_bus *b, struct pbi_table *t)
-{
-	pbi_table_unref(b->table);
-	b->table = t;
-}
-
-static int add(struct pb_bus *b, struct pb_reg *r, void (*known)(void *), void *arg)
-{
-	struct pbi_change *c = change_new(b);
-	struct pbi_table *t = NULL;
-	int err = -ENOMEM;
-
-	r->removal = change_new(b);
-	pthread_mutex_lock(&b->lock);
-	if (c && r->removal && number_take(b, r)) {
-		r->seq = ++b->next_seq;
-		t = pbi_table_make(b->table, r, NULL);
-		if (t && change_load(b, c, t)) {
-			table_is(b, t);
-			change_send(b, c, known, arg);
-			c = NULL;
-			err = 0;
-		} else {
-			number_give(b, r);
-			pbi_table_unref(t);
-		}
-	}
-	pthread_mutex_unlock(&b->lock);
-	pb_free(c);
-	return err;
-}
-
-/* Without memory for a new table the dead entry stays in the old one, is
- * skipped, and leaves with the next change. */
-static void drop(struct pb_bus *b, struct pb_reg *r, void (*gone)(void *), void *arg)
-{
-	struct pbi_change *c = r->removal;
-	struct pbi_table *t;
-
-	r->removal = NULL;
-	pthread_mutex_lock(&b->lock);
-	t = pbi_table_make(b->table, NULL, r);
-	if (t && change_load(b, c, t))
-		table_is(b, t);
-	else
-		pbi_table_unref(t);
-	number_give(b, r);
-	change_send(b, c, gone, arg);
-	pthread_mutex_unlock(&b->lock);
-}
-
-static struct pb_reg *reg_new(struct pb_bus *b)
-{
-	struct pb_arena *a = pb_arena_new(REG_LIMIT);
-	struct pb_reg *r = a ? pb_arena_alloc(a, sizeof(*r)) : NULL;
-
-	if (!r) {
-		pb_arena_free(&a);
-		return NULL;
-	}
-	r->arena = a;
-	r->bus = b;
-	atomic_init(&r->refs, 1);
-	atomic_init(&r->dead, false);
-	return r;
-}
-
-int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*known)(void *arg), void *known_arg,
-	       struct pb_reg **out)
-{
-	struct pb_reg *r;
-	int err;
-
-	*out = NULL;
-	if (!args->fn || (args->place == PB_HOME && !args->home) ||
-	    (args->place == PB_OWNER && !args->owner_param.n))
-		return -EINVAL;
-	r = reg_new(b);
-	if (!r)
-		return -ENOMEM;
-	r->h = *args;
-	r->h.message = pb_arena_str(r->arena, args->message.p ? args->message : PB_STR(""));
-	r->h.owner_param = pb_arena_str(r->arena, args->owner_param);
-	r->h.owner_else = pb_arena_str(r->arena, args->owner_else);
-	r->h.owner_prefix = pb_arena_str(r->arena, args->owner_prefix);
-	r->h.filter_name = pb_arena_str(r->arena, args->filter_name);
-	r->h.filter_value = pb_arena_str(r->arena, args->filter_value);
-	r->h.track = pb_arena_str(r->arena, args->track);
-	if (args->track.n)
-		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
-	r->ready = args->arg ? NULL : args->contexts;
-	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
-	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
-	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
-	if (err) {
-		pbi_reg_unref(r);
-		return err;
-	}
-	*out = r;
-	return 0;
-}
-
-int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb_reg **out)
-{
-	struct pb_reg *r = reg_new(b);
-	int err;
-
-	*out = NULL;
-	if (!r)
-		return -ENOMEM;
-	r->is_hook = true;
-	r->hook = *args;
-	r->ready = args->arg ? NULL : args->contexts;
-	r->hook.message = pb_arena_str(r->arena, args->message);
-	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
-	if (err) {
-		pbi_reg_unref(r);
-		return err;
-	}
-	*out = r;
-	return 0;
-}
-
-void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg), void *gone_arg)
-{
-	struct pb_reg *r = *rp;
-
-	if (!r)
-		return;
-	*rp = NULL;
-	atomic_store(&r->dead, true);
-	drop(b, r, gone, gone_arg);
-	pbi_reg_unref(r);
-}
 
 /* ---- Contexts and counters ---------------------------------------------------- */
 
@@ -366,7 +83,7 @@ static void walk_end(struct pb_msg *m)
 			r->hook.fn(m, m->w.handled, ctx_of(r, pl, &own));
 	}
 	if (--tr->walks == 0 && !tr->current)
-		ref_release(tr);
+		pbi_table_ref_release(tr);
 	pb_list_remove(&m->w.asked);
 	m->w.state = PBI_IDLE;
 	m->w.table = NULL;
@@ -832,7 +549,7 @@ static void free_loop(struct pbi_bus_loop *pl)
 			continue;
 		}
 		if (m->w.table && --m->w.table->walks == 0 && !m->w.table->current)
-			ref_release(m->w.table);
+			pbi_table_ref_release(m->w.table);
 		pb_list_remove(&m->w.asked);
 		pb_msg_free(&m);
 	}
@@ -849,7 +566,7 @@ static void free_loop(struct pbi_bus_loop *pl)
 	if (pl->table) {
 		pl->table->current = false;
 		pl->table->walks = 0;
-		ref_release(pl->table);
+		pbi_table_ref_release(pl->table);
 	}
 }
 

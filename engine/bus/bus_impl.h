@@ -71,6 +71,8 @@ const struct pbi_list *pbi_table_find(const struct pbi_table *t, struct pb_str n
 /* A new table like `old` (may be NULL) with `add` or without `drop`. */
 struct pbi_table *pbi_table_make(const struct pbi_table *old, struct pb_reg *add, struct pb_reg *drop);
 void pbi_table_unref(struct pbi_table *t);
+/* A loop lets go once no walk is on it and a newer one is current. */
+void pbi_table_ref_release(struct pbi_table_ref *tr);
 void pbi_reg_unref(struct pb_reg *r);
 
 /* ---- Per loop ----------------------------------------------------------------- */

@@ -172,6 +172,14 @@ void pbi_table_unref(struct pbi_table *t)
 	pb_arena_free(&a);
 }
 
+void pbi_table_ref_release(struct pbi_table_ref *tr)
+{
+	if (tr->walks || tr->current)
+		return;
+	pbi_table_unref(tr->table);
+	pb_free(tr);
+}
+
 void pbi_reg_unref(struct pb_reg *r)
 {
 	struct pb_arena *a;
