@@ -6,7 +6,7 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 cpus=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 build_packages='build-essential autoconf automake libtool pkg-config libssl-dev libconfig-dev
-	libpcre2-dev liblua5.4-dev libcunit1-dev'
+	libc-ares-dev libpcre2-dev liblua5.4-dev libcunit1-dev'
 peer_packages='python3 sip-tester baresip-core sipsak'
 
 say() { printf '== %s\n' "$*"; }

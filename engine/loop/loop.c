@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "loop/dns_impl.h"
 #include "loop/world_ops.h"
 
 /* The engine is never dlopen'ed, so this needs no call to find. */
@@ -20,6 +21,7 @@ static void loop_free(struct pb_loop *l)
 {
 	if (!l)
 		return;
+	pbi_dns_free(&l->dns);
 	if (l->side)
 		l->world->ops->detach(l);
 	pbi_mailbox_fini(&l->mail);
@@ -103,6 +105,7 @@ void pb_loops_free(struct pb_loops **lsp)
 		ls->world->ops->join(ls);
 	for (unsigned i = 0; i < ls->count; i++)
 		loop_free(ls->loops[i]);
+	pbi_dns_common_free(&ls->names);
 	pb_free(ls);
 	*lsp = NULL;
 }

@@ -18,6 +18,7 @@ struct pb_loop {
 	struct pb_world *world;
 	void *side; /* the world's own part */
 	unsigned index;
+	struct pb_dns *dns; /* NULL: pb_dns_setup was not called */
 
 	/* The loop's own. */
 	void *data;
@@ -37,6 +38,7 @@ struct pb_loops {
 	char name[16];
 	bool started;
 	_Atomic bool ending;
+	struct pbi_dns_common *names; /* NULL: as above */
 	struct pb_loop *loops[PB_LOOPS_MAX];
 };
 

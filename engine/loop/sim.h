@@ -6,6 +6,7 @@
 #define PB_LOOP_SIM_H
 
 #include "base/map.h"
+#include "loop/dns.h"
 #include "loop/world_ops.h"
 
 /** splitmix64: one addition and a mixing step a number. */
@@ -38,6 +39,12 @@ struct pbi_wire {
 	void *tap_arg;
 };
 
+/** What its name servers know, and how they answer. */
+struct pbi_sim_names {
+	struct pb_list records;
+	struct pb_sim_dns how;
+};
+
 struct pb_sim {
 	struct pb_world world; /* first */
 	uint64_t seed, now_us;
@@ -46,6 +53,7 @@ struct pb_sim {
 	uint64_t loops_made;
 	unsigned hosts; /* an engine each: 10.0.0.1, 10.0.0.2 ... */
 	struct pbi_wire wire;
+	struct pbi_sim_names names;
 };
 
 /** A loop's part. */

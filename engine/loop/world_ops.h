@@ -9,6 +9,9 @@
 #include "loop/loop_impl.h"
 #include "loop/world.h"
 
+struct pb_dns;
+struct pbi_dns_entry;
+
 /** What both worlds' sockets begin with; `local` and `stats` are theirs. */
 struct pb_udp {
 	struct pb_loop *loop;
@@ -47,6 +50,16 @@ struct pbi_world_ops {
 	void (*udp_close)(struct pb_udp *u);
 	void (*udp_send)(struct pb_udp *u, const struct pb_addr *to, struct pb_str bytes);
 	int (*udp_source)(struct pb_loop *l, const struct pb_addr *to, struct pb_addr *out);
+
+	/**
+	 * A resolver's part; before the loop runs, and after. On failure of
+	 * dns_open dns_close still comes.
+	 */
+	int (*dns_open)(struct pb_dns *d);
+	void (*dns_close)(struct pb_dns *d);
+	/** Ask for e->name; pbi_dns_answered once, possibly at once, unless this fails. */
+	int (*dns_ask)(struct pb_dns *d, struct pbi_dns_entry *e);
+
 	/** Any thread. */
 	int (*udp_probe)(struct pb_world *w, const struct pb_addr *local);
 };

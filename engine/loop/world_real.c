@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/text.h"
+#include "loop/dns_impl.h"
 #include "loop/real.h"
 
 /* ---- Clocks and randomness -------------------------------------------------- */
@@ -304,6 +305,9 @@ struct pb_world *pb_world_real(void)
 		.udp_send = pbi_real_udp_send,
 		.udp_source = pbi_real_udp_source,
 		.udp_probe = pbi_real_udp_probe,
+		.dns_open = pbi_cares_open,
+		.dns_close = pbi_cares_close,
+		.dns_ask = pbi_cares_ask,
 	};
 	static struct pb_world world = { &ops };
 

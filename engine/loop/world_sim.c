@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "loop/dns_impl.h"
 #include "loop/sim.h"
 
 #define TURN_US 1
@@ -215,6 +216,9 @@ static const struct pbi_world_ops ops = {
 	.udp_send = pbi_sim_udp_send,
 	.udp_source = pbi_sim_udp_source,
 	.udp_probe = pbi_sim_udp_probe,
+	.dns_open = pbi_sim_dns_open,
+	.dns_close = pbi_sim_dns_close,
+	.dns_ask = pbi_sim_dns_ask,
 };
 
 int pb_sim_new(uint64_t seed, struct pb_sim **out)
@@ -230,6 +234,8 @@ int pb_sim_new(uint64_t seed, struct pb_sim **out)
 	pbi_rng_init(&s->order, seed, 0);
 	pb_list_init(&s->loops);
 	pbi_wire_init(&s->wire, seed);
+	pb_list_init(&s->names.records);
+	s->names.how = (struct pb_sim_dns){ .delay_ms = 5, .negative_ttl_s = 60 };
 	return 0;
 }
 
@@ -240,6 +246,7 @@ void pb_sim_free(struct pb_sim **sp)
 	if (!s)
 		return;
 	pb_assert(pb_list_empty(&s->loops));
+	pb_sim_dns_clear(s);
 	pbi_wire_fini(&s->wire);
 	pb_free(s);
 	*sp = NULL;
