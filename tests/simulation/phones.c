@@ -95,13 +95,19 @@ static void on_outcome(void *arg, enum sip_outcome what, const struct sip_arriva
 static void on_caller_request(void *arg, struct sip_dialog *d, struct sip_txn_id id,
 			      const struct sip_arrival *in)
 {
+	struct phone *p = arg;
+
 	if (in->msg->method != SIP_BYE) {
 		site_fail("the caller is asked for a %.*s", PB_STR_F(in->msg->method_name));
 		sip_dialog_answer(d, id, 405, PB_STR_NULL);
 		return;
 	}
+	/* RFC 3261 section 15: not before the ACK, so after the answer. */
+	if (!p->answered)
+		site_fail("call %u, %s: hung up on before the answer", caller_number(p),
+			  fate_of(caller_number(p))->name);
 	sip_dialog_answer(d, id, 200, PB_STR_NULL);
-	over(arg);
+	over(p);
 }
 
 static const struct sip_dialog_ops caller_ops = { .request = on_caller_request };
@@ -205,8 +211,10 @@ static void on_cancel(void *arg, struct sip_dialog *d, struct sip_txn_id invite,
 static void on_no_ack(void *arg, struct sip_dialog *d)
 {
 	struct phone *p = arg;
+	unsigned flags = fate_of(callee_number(p))->flags;
+	bool late = (flags & FATE_LATE_OFFER) && (flags & FATE_NO_ACK);
 
-	if (!(fate_of(callee_number(p))->flags & FATE_CALLEE_GONE))
+	if (!late && !(flags & FATE_CALLEE_GONE))
 		site_fail("call %u, %s: the callee got no ACK", callee_number(p),
 			  fate_of(callee_number(p))->name);
 	sip_dialog_bye(d);

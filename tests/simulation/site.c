@@ -105,9 +105,13 @@ int site_watch(struct pb_ctx *cx)
 {
 	struct pb_loop *first = pb_loops_at(pb_loop_set(cx->loop), 0);
 	struct pb_hook_args args = { .fn = on_message, .contexts = pb_engine_ctx(cx, first) };
-	struct pb_reg *hook;
 
-	return pb_bus_hook_add(cx->bus, &args, &hook);
+	return pb_bus_hook_add(cx->bus, &args, &site.hooks[site_side(cx)]);
+}
+
+void site_unwatch(struct pb_ctx *cx)
+{
+	pb_bus_remove(cx->bus, &site.hooks[site_side(cx)], NULL, NULL);
 }
 
 /* ---- Opening -------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ struct site_args {
 	unsigned engines;
 	const char *conf;           /* folder below tests/data/simulation, of all engines */
 	const char *const *modules; /* "sip" ...; ends with NULL */
-	/** Linked into each engine; its start calls site_watch. */
+	/** Linked into each engine; site_watch and site_unwatch are its start and stop. */
 	const struct pb_module *witness;
 	const struct sip_ua_ops *phones;
 	FILE *trace; /* the logs in full; NULL: none */
@@ -44,6 +44,7 @@ extern struct site {
 	struct pb_loop *phones; /* their one loop */
 	struct sip_net *phone_net;
 	struct sip_ua *ua;
+	struct pb_reg *hooks[SITE_ENGINES];
 	struct site_log wire, bus;
 	size_t idle_timers[SITE_ENGINES][SITE_LOOPS];
 	uint64_t seed, opened_us;
@@ -57,6 +58,8 @@ void site_open(const struct site_args *args);
 void site_close(void);
 /** From the witness's start: all messages of that bus go into the log. */
 int site_watch(struct pb_ctx *cx);
+/** From its stop. */
+void site_unwatch(struct pb_ctx *cx);
 /** Which engine a handler runs in. */
 unsigned site_side(const struct pb_ctx *cx);
 

@@ -195,4 +195,5 @@ const struct pb_module witness = {
 	.doc = "Routes and counts the simulated calls.",
 	.handlers = handlers,
 	.start = site_watch,
+	.stop = site_unwatch,
 };
