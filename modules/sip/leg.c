@@ -102,6 +102,10 @@ static void say_bye(struct sip_leg *leg, struct pb_str reason, const struct pb_m
 	char buf[512];
 	struct sip_build *b;
 
+	if (leg->ack_owed) { /* whoever was to answer its offer does not: section 13.2.2.4 */
+		leg->ack_owed = false;
+		sip_dialog_ack(leg->dialog);
+	}
 	if (sip_dialog_begin(leg->dialog, PB_STR("BYE"), &b))
 		return;
 	sip_common_headers(sip_conf(leg->on), b, false);
