@@ -144,6 +144,17 @@ bool pb_addr_is_loopback(const struct pb_addr *a)
 	return IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
 }
 
+bool pb_addr_is_private(const struct pb_addr *a)
+{
+	const unsigned char *p = a->in6.sin6_addr.s6_addr;
+	uint32_t v4;
+
+	if (pb_addr_is_v6(a))
+		return (p[0] & 0xfe) == 0xfc || (p[0] == 0xfe && (p[1] & 0xc0) == 0x80);
+	v4 = ntohl(a->in.sin_addr.s_addr);
+	return v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 || v4 >> 16 == 0xa9fe;
+}
+
 socklen_t pb_addr_len(const struct pb_addr *a)
 {
 	return pb_addr_is_v6(a) ? sizeof(a->in6) : sizeof(a->in);

@@ -42,6 +42,8 @@ bool pb_addr_eq_ip(const struct pb_addr *a, const struct pb_addr *b);
 bool pb_addr_is_any(const struct pb_addr *a);
 /** 127/8, ::1 */
 bool pb_addr_is_loopback(const struct pb_addr *a);
+/** 10/8, 172.16/12, 192.168/16, 169.254/16; fc00::/7, fe80::/10 */
+bool pb_addr_is_private(const struct pb_addr *a);
 /** Size for bind, connect, sendmsg. */
 socklen_t pb_addr_len(const struct pb_addr *a);
 /** Keyed hash of address and port. */

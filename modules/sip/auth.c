@@ -17,6 +17,31 @@ static struct pb_str source_ip(const struct sip_path *path, char buf[PB_ADDR_TEX
 	return pb_addr_print_ip(&path->peer, buf);
 }
 
+static void add_challenge(struct sip_build *b, struct sip_challenge *c, enum sip_alg alg)
+{
+	struct pb_text value;
+	char buf[1024];
+
+	c->alg = alg;
+	pb_text_init_buf(&value, buf, sizeof(buf));
+	sip_digest_challenge(&value, c);
+	sip_build_hdr(b, SIP_HDR_WWW_AUTHENTICATE, pb_text_str(&value));
+}
+
+/* What was not offered is not taken: nobody talks us down to MD5. */
+static bool offered(const struct sip_settings *s, enum sip_alg alg)
+{
+	switch (alg) {
+	case SIP_ALG_MD5:
+		return s->digest != SIP_OFFER_SHA256;
+	case SIP_ALG_SHA256:
+		return s->digest != SIP_OFFER_MD5;
+	case SIP_ALG_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
 void sip_auth_challenge(struct sip_loop *sl, const struct sip_path *path, struct sip_build *b, bool stale)
 {
 	struct sip_nonce n = {
@@ -24,19 +49,21 @@ void sip_auth_challenge(struct sip_loop *sl, const struct sip_path *path, struct
 		.loop = (uint16_t)pb_loop_index(sl->cx->loop),
 		.serial = sl->nonce_serial++,
 	};
-	struct pb_text nonce, opaque, value;
-	char nb[64], ob[32], vb[1024], ip[PB_ADDR_TEXT];
-	struct sip_challenge c = { .realm = sip_conf(sl)->realm, .alg = SIP_ALG_MD5, .stale = stale };
+	struct pb_text nonce, opaque;
+	char nb[64], ob[32], ip[PB_ADDR_TEXT];
+	struct sip_challenge c = { .realm = sip_conf(sl)->realm, .stale = stale };
 
 	pb_text_init_buf(&nonce, nb, sizeof(nb));
 	pb_text_init_buf(&opaque, ob, sizeof(ob));
-	pb_text_init_buf(&value, vb, sizeof(vb));
 	sip_nonce_make(sl->nonces, &n, source_ip(path, ip), &nonce);
 	sip_nonce_opaque(sl->nonces, pb_text_str(&nonce), &opaque);
 	c.nonce = pb_text_str(&nonce);
 	c.opaque = pb_text_str(&opaque);
-	sip_digest_challenge(&value, &c);
-	sip_build_hdr(b, SIP_HDR_WWW_AUTHENTICATE, pb_text_str(&value));
+	/* The preferred one first (RFC 8760 section 2.4). */
+	if (sip_conf(sl)->digest != SIP_OFFER_MD5)
+		add_challenge(b, &c, SIP_ALG_SHA256);
+	if (sip_conf(sl)->digest != SIP_OFFER_SHA256)
+		add_challenge(b, &c, SIP_ALG_MD5);
 }
 
 /* The code that the refusal asks for; 401 challenges, and so does silence. */
@@ -98,6 +125,8 @@ static void find_credentials(struct sip_op *op, struct credentials *out)
 			continue;
 		v = sip_nonce_check(sl->nonces, a.nonce, source, now, &n);
 		if (v == SIP_NONCE_FOREIGN || (out->found && n.made_ms < out->nonce.made_ms))
+			continue;
+		if (!offered(sip_conf(sl), sip_alg_id(a.algorithm)))
 			continue;
 		if (a.opaque.p && !sip_nonce_opaque_is(sl->nonces, a.nonce, a.opaque))
 			continue;

@@ -74,7 +74,9 @@ static bool behind_nat(const struct sip_op *op, const struct sip_uri *u)
 		return false;
 	if (pb_addr_parse(u->host, u->port ? u->port : 5060, &said))
 		return false;
-	return !pb_addr_eq(&said, &op->path.peer);
+	if (pb_addr_port(&said) != pb_addr_port(&op->path.peer))
+		return true;
+	return pb_addr_is_private(&said) && !pb_addr_is_private(&op->path.peer);
 }
 
 static struct pb_str reachable(struct sip_op *op, struct pb_str uri, bool *rewritten)

@@ -9,6 +9,7 @@
 #define ACCEPTED(type, key, text) { type, key, 0, .flags = PB_OPT_ACCEPTED, .doc = text }
 
 static const char *const transports[] = { "udp", "tcp", "tls", NULL };
+static const char *const digests[] = { "md5", "sha-256", "both", NULL };
 
 #define L(field) offsetof(struct sip_listener_conf, field)
 #define LISTENER "listener *"
@@ -25,6 +26,8 @@ const struct pb_opt sip_options[] = {
 	{ PB_OPT_STR, "useragent", AT(useragent), .defs = "Patchbay/" PACKAGE_VERSION,
 	  .doc = "Value of User-Agent and Server." },
 	{ PB_OPT_STR, "realm", AT(realm), .defs = "Yate", .doc = "Digest realm." },
+	{ PB_OPT_WORD, "digest", AT(digest), .def = SIP_OFFER_MD5, .words = digests,
+	  .doc = "Algorithms that challenges offer (RFC 8760); some phones refuse what names SHA-256." },
 	{ PB_OPT_INT, "t1", AT(t1), .def = 500, .lo = 100, .hi = 5000, .unit = "ms", .flags = PB_OPT_STRICT,
 	  .doc = "Timer T1, RFC 3261 section 17.1.1.1." },
 	{ PB_OPT_INT, "t4", AT(t4), .def = 5000, .lo = 1000, .hi = 25000, .unit = "ms", .flags = PB_OPT_STRICT,

@@ -33,12 +33,16 @@ struct sip_method_conf {
 	bool auth;
 };
 
+/** Which algorithms a challenge offers: the words of the key `digest`. */
+enum sip_digest_offer { SIP_OFFER_MD5, SIP_OFFER_SHA256, SIP_OFFER_BOTH };
+
 struct sip_settings {
 	int64_t maxforwards, t1, t4, maxchans, maxpkt, buffer, port, nonce_life;
 	struct pb_str addr, useragent, realm;
 	bool generate, info, options, transfer, registrar, update, prack, nat, ipv6, privacy, progress;
 	bool listen_general;
 	struct pb_str nat_address, transfer_mode;
+	int digest; /* enum sip_digest_offer */
 	int64_t flags;
 	/* [registrar], [options] */
 	bool registrar_enable, options_enable, auth_required;

@@ -236,3 +236,28 @@ def trying_at_once(t):
 	equal(call.answer(200).status, 487, 'answer to the INVITE')
 	e.idle()
 	t.proves('YM-45')
+
+
+@test(level='fast')
+def early_media(t):
+	"""The SDP of a 183 and of the 200 reach the caller as they are."""
+	e = t.engine(site(t.host(1), ('anna', 'bert'), route=RULES))
+	a, b = t.phone(e.sip, 'anna', 2), t.phone(e.sip, 'bert', 3)
+	sip.answered(b.register(), 200, 'REGISTER')
+	call = a.invite('bert')
+	invite = b.request('INVITE')
+	early = sip.sdp(b.addr[0], 41000)
+	b.reply(invite, 183, 'Session Progress', tag='b', body=early)
+	m = call.answer(183)
+	equal((m.status, m.body), (183, early), 'early media')
+	b.reply(invite, 180, 'Ringing', tag='b')
+	m = call.answer(180)
+	equal((m.status, m.body), (180, b''), 'ringing')
+	b.reply(invite, 200, 'OK', tag='b', body=sip.sdp(b.addr[0], 42000))
+	m = call.answer(200)
+	equal((m.status, m.body), (200, sip.sdp(b.addr[0], 42000)), 'answer')
+	b.request('ACK')
+	call.send_bye()
+	b.reply(b.request('BYE'), 200, 'OK')
+	equal(call.bye_answer().status, 200, 'answer to BYE')
+	e.idle()

@@ -4,6 +4,7 @@ import re
 
 from lab import sip, sipsak
 from lab.case import test
+from lab.engine import site
 from lab.verdict import contains, equal, ok
 
 
@@ -78,4 +79,21 @@ def independent_clients(t):
 	equal(sorted(users(e)), ['100', '101'], 'registered users')
 	contains(e.console.cmd('reload'), 'Reinitializing', 'answer to reload')
 	equal(sorted(users(e)), ['100', '101'], 'registered users after a reload')
+	e.idle()
+
+
+@test(level='fast')
+def sha_256(t):
+	"""Offered only where asked for; what was not offered is refused."""
+	e = t.engine(site(t.host(1), sip='digest=sha-256'))
+	p = t.phone(e.sip, '100', 2)
+	sip.answered(p.register(), 200, 'REGISTER')
+	first = next(m for _, way, _, m in p.trace if way == 'recv')
+	contains(first.get('WWW-Authenticate'), 'algorithm=SHA-256', 'challenge')
+	uri = f'sip:{p.domain}'
+	ids = {'to': f'sip:100@{p.domain}', 'call_id': 'down', 'from_tag': 'd'}
+	challenge = p.transact(p.build('REGISTER', uri, cseq=1, **ids)).get('WWW-Authenticate')
+	down = sip.digest(challenge.replace('SHA-256', 'MD5'), 'REGISTER', uri, '100', 'pass100')
+	sip.answered(p.transact(p.build('REGISTER', uri, cseq=2, headers=[('Authorization', down)], **ids)), 401,
+		'right for MD5, which was not offered')
 	e.idle()
