@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "bus/cfg.h"
+#include "loop/dns.h"
 
 const struct pb_log_row pbi_engine_rows[] = {
 	[PBI_ENG_LOADED] = { "engine-001", PB_INFO, "A module was loaded and started." },
@@ -40,6 +41,10 @@ const struct pb_opt pbi_cfg_rows[] = {
 	  .unit = "ms", .section = "limits", .doc = "How long a message may be held in all." },
 	{ PB_OPT_INT, "parked", offsetof(struct pbi_cfg, parked), .def = 10000, .lo = 1, .hi = 1000000,
 	  .section = "limits", .doc = "Messages that one handler may hold at once on a loop." },
+	{ PB_OPT_STR, "servers", offsetof(struct pbi_cfg, dns_servers), .defs = "", .section = "dns",
+	  .doc = "Name servers as \"192.0.2.1, [2001:db8::1]:5353\"; empty: those of /etc/resolv.conf, read at start." },
+	{ PB_OPT_INT, "timeout", offsetof(struct pbi_cfg, dns_timeout_ms), .def = 5000, .lo = 100, .hi = 30000,
+	  .unit = "ms", .section = "dns", .doc = "How long a name may take to resolve." },
 	{ PB_OPT_STR, "socket", offsetof(struct pbi_cfg, console_socket), .defs = "", .section = "console",
 	  .doc = "Unix socket of the console; empty: none." },
 	{ PB_OPT_STR, "file", offsetof(struct pbi_cfg, log_file), .defs = "", .section = "log",
@@ -149,6 +154,17 @@ static void late_params(struct pb_engine *e)
 
 /* ---- Making ------------------------------------------------------------------------ */
 
+static int check_dns(struct pb_engine *e, struct pb_findings *f)
+{
+	struct pb_str servers = e->set.dns_servers;
+
+	if (!servers.n || !pb_dns_check_servers(servers))
+		return 0;
+	pb_findings_add(f, pb_cfg_at(e->cfg, "dns", "servers"), PB_SEV_ERROR, PB_FIND(CFG_RANGE),
+			"'%.*s' is not a list of IP addresses, each with or without a port", PB_STR_F(servers));
+	return -EINVAL;
+}
+
 static int read_main(struct pb_engine *e, struct pb_findings *f)
 {
 	struct pb_conf_env env = pbi_conf_env(e);
@@ -161,7 +177,9 @@ static int read_main(struct pb_engine *e, struct pb_findings *f)
 	err = pb_conf_load(path.p, &env, true, f, &e->main);
 	if (!err)
 		err = pb_cfg_load(cfg.p, f, &e->cfg);
-	return err ? err : pb_cfg_read(e->cfg, pbi_cfg_rows, &e->set, e->arena, f);
+	if (!err)
+		err = pb_cfg_read(e->cfg, pbi_cfg_rows, &e->set, e->arena, f);
+	return err ? err : check_dns(e, f);
 }
 
 static unsigned cores(void)
@@ -432,8 +450,11 @@ static int start_modules(struct pb_engine *e)
 
 int pb_engine_start(struct pb_engine *e)
 {
-	int err = pb_loops_start(e->loops);
+	struct pb_dns_setup dns = { .servers = e->set.dns_servers.p, .timeout_ms = (unsigned)e->set.dns_timeout_ms };
+	int err = pb_dns_setup(e->loops, &dns);
 
+	if (!err)
+		err = pb_loops_start(e->loops);
 	if (err)
 		return err;
 	e->started = true;

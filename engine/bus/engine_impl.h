@@ -46,6 +46,8 @@ struct run_param {
 struct pbi_cfg {
 	int64_t calls, scripts; /* loops */
 	int64_t hold_ms, message_ms, parked;
+	struct pb_str dns_servers;
+	int64_t dns_timeout_ms;
 	struct pb_str console_socket;
 	struct pb_str log_file;
 	int64_t log_level;

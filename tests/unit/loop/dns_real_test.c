@@ -105,8 +105,7 @@ static void put_answer(struct pb_text *t, const struct row *r, struct pb_str que
 		pb_text_add(t, pb_str("\0\1\0\1\0\0\0\7\0\4", 10));
 		pb_text_add(t, pb_str(r->data, r->size));
 	} else if (found && r->name) {
-		/* The name of SRV's target ends in an octet 0 that the row leaves out. */
-		put_record(t, r->type, r->ttl_s, pb_str(r->data, r->size + (r->type == 33)));
+		put_record(t, r->type, r->ttl_s, pb_str(r->data, r->size));
 	}
 }
 
