@@ -17,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "bus/conf.h"
+#include "bus/names.h"
 
 #define FIRST_PARAMS 24
 #if defined(__has_feature)
@@ -468,6 +469,25 @@ void pb_msg_escape(struct pb_text *t, struct pb_str s, bool names)
 		} else {
 			pb_text_addc(t, (char)c);
 		}
+	}
+}
+
+void pb_msg_write(struct pb_text *t, const struct pb_msg *m, bool for_eyes)
+{
+	const struct pb_name_message *row = for_eyes ? pb_name_message(m->b.name) : NULL;
+	bool hide = row && (row->flags & PB_NAME_SECRET_RETVAL) && m->b.retval.n;
+
+	pb_msg_escape(t, m->b.name, false);
+	pb_text_addc(t, ':');
+	pb_msg_escape(t, hide ? PB_STR("(hidden)") : m->b.retval, false);
+	for (uint32_t i = 0; i < m->b.count; i++) {
+		const struct pb_param *p = &m->b.params[i];
+
+		hide = for_eyes && pb_name_is_secret(m->b.name, p->name);
+		pb_text_addc(t, ':');
+		pb_msg_escape(t, p->name, true);
+		pb_text_addc(t, '=');
+		pb_msg_escape(t, hide ? PB_STR("(hidden)") : p->value, false);
 	}
 }
 

@@ -95,6 +95,12 @@ struct pb_text;
 /** Octets < 0x20 and ':' become %X, % becomes %%; with `names` also '='. */
 void pb_msg_escape(struct pb_text *t, struct pb_str s, bool names);
 /**
+ * NAME:RETVAL[:k=v...] with all escapes, as the lines of scripts and of machine
+ * mode carry it. With `for_eyes` what the table of names calls secret is written
+ * as (hidden): for who only watches.
+ */
+void pb_msg_write(struct pb_text *t, const struct pb_msg *m, bool for_eyes);
+/**
  * The other way, into the arena. @return 0 and *out, or the offset of the
  * error + 1 as a negative number.
  */

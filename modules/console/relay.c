@@ -88,17 +88,7 @@ static void on_line(void *arg, int level, struct pb_str line)
 void console_relay_format(struct pb_text *t, const struct pb_msg *m, bool handled)
 {
 	pb_text_addf(t, "%%%%<message::%s:", handled ? "true" : "false");
-	pb_msg_escape(t, pb_msg_name(m), false);
-	pb_text_addc(t, ':');
-	pb_msg_escape(t, pb_msg_retval(m), false);
-	for (size_t i = 0; i < pb_msg_count(m); i++) {
-		const struct pb_param *p = pb_msg_at(m, i);
-
-		pb_text_addc(t, ':');
-		pb_msg_escape(t, p->name, true);
-		pb_text_addc(t, '=');
-		pb_msg_escape(t, p->value, false);
-	}
+	pb_msg_write(t, m, true);
 }
 
 /** On every loop. */

@@ -186,17 +186,7 @@ static void put_bool(struct pb_text *t, bool v)
 /* NAME:RETVAL[:k=v...] and the end of the line. */
 static void put_content(struct pb_text *t, const struct pb_msg *m)
 {
-	pb_msg_escape(t, pb_msg_name(m), false);
-	pb_text_addc(t, ':');
-	pb_msg_escape(t, pb_msg_retval(m), false);
-	for (size_t i = 0; i < pb_msg_count(m); i++) {
-		const struct pb_param *p = pb_msg_at(m, i);
-
-		pb_text_addc(t, ':');
-		pb_msg_escape(t, p->name, true);
-		pb_text_addc(t, '=');
-		pb_msg_escape(t, p->value, false);
-	}
+	pb_msg_write(t, m, false);
 	pb_text_addc(t, '\n');
 }
 

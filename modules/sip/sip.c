@@ -25,6 +25,10 @@ const struct pb_log_row sip_log_rows[] = {
 
 PB_LOG_SOURCE(sip_log, "sip", sip_log_rows);
 
+/* Nonces used within their 30 s, a loop: 4000 registrations a second and some
+ * room to find a place; pages of it that are not used cost nothing. */
+#define COUNTS (1u << 18)
+
 /* ---- One loop's stack ------------------------------------------------------------------ */
 
 static struct sip_timing timing_of(const struct sip_settings *s)
@@ -119,7 +123,7 @@ static int loop_start(struct pb_ctx *cx)
 	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
 	sl->digest = sip_digest_new();
 	sl->nonces = sip_nonces_new(pb_str(sh->key, sizeof(sh->key)));
-	sl->counts = sip_counts_new(65536);
+	sl->counts = sip_counts_new(COUNTS);
 	err = sl->digest && sl->nonces && sl->counts ? sip_ua_new(&ua, &sl->ua) : -ENOMEM;
 	if (!err) {
 		sl->stack = sip_ua_stack(sl->ua);

@@ -10,10 +10,13 @@
  * be worth. The opaque value is a signature over the nonce's text, so neither
  * needs remembering.
  *
- * Counts are kept in a set-associative table: eight places for a nonce, chosen by
- * its serial, loop and time through a keyed hash. A place is free again when its
- * nonce has outlived its life, so the table needs no timer; when all eight are
- * alive, the client is made to take a new nonce, never is an old one forgotten.
+ * Counts are kept in a set-associative table: two sets of eight places for a
+ * nonce, chosen by its serial, loop and time through a keyed hash; it takes the
+ * emptier one (with one set, one of a hundred nonces finds it full when the table
+ * is a third full; with two, none before it is nearly so). A place is free again
+ * when its nonce has outlived its life, so the table needs no timer; when all
+ * sixteen are alive, the client is made to take a new nonce, never is an old one
+ * forgotten.
  */
 #include "sip/stack/nonce.h"
 
@@ -207,26 +210,47 @@ static bool dead(const struct place *p, uint64_t now_ms)
 	return now_ms > p->nonce.made_ms && now_ms - p->nonce.made_ms > SIP_NONCE_LIFE_MS;
 }
 
+/* The nonce's place in one set, or a free one; `*room` is how many are free. */
+static struct place *look(struct place *set, const struct sip_nonce *n, uint64_t now_ms, unsigned *room)
+{
+	struct place *free_one = NULL;
+
+	*room = 0;
+	for (struct place *p = set; p < set + WAYS; p++) {
+		if (p->highest && same_nonce(&p->nonce, n))
+			return p;
+		if (p->highest && !dead(p, now_ms))
+			continue;
+		free_one = p;
+		++*room;
+	}
+	return free_one;
+}
+
 static struct place *find_place(struct sip_counts *c, const struct sip_nonce *n, uint64_t now_ms)
 {
 	unsigned char key[14];
-	struct place *set, *free_one = NULL;
+	struct place *one, *other;
+	unsigned room, other_room;
+	uint64_t hash;
 
 	put_number(key, 8, n->made_ms);
 	put_number(key + 8, 2, n->loop);
 	put_number(key + 10, 4, n->serial);
-	set = &c->place[(pb_hash(pb_str((char *)key, sizeof(key))) & (c->sets - 1)) * WAYS];
-	for (struct place *p = set; p < set + WAYS; p++) {
-		if (p->highest && same_nonce(&p->nonce, n))
-			return p;
-		if (!free_one && (!p->highest || dead(p, now_ms)))
-			free_one = p;
-	}
-	if (!free_one)
+	hash = pb_hash(pb_str((char *)key, sizeof(key)));
+	one = look(&c->place[(hash & (c->sets - 1)) * WAYS], n, now_ms, &room);
+	if (one && one->highest && same_nonce(&one->nonce, n))
+		return one;
+	other = look(&c->place[(hash >> 32 & (c->sets - 1)) * WAYS], n, now_ms, &other_room);
+	if (other && other->highest && same_nonce(&other->nonce, n))
+		return other;
+	if (other_room > room)
+		one = other;
+	if (!one)
 		return NULL;
-	c->used += !free_one->highest;
-	*free_one = (struct place){ .nonce = *n };
-	return free_one;
+	c->used += !one->highest;
+	*one = (struct place){ .nonce = *n };
+	return one;
 }
 
 static bool read_count(struct pb_str nc, uint32_t *out)
