@@ -97,3 +97,19 @@ def sha_256(t):
 	sip.answered(p.transact(p.build('REGISTER', uri, cseq=2, headers=[('Authorization', down)], **ids)), 401,
 		'right for MD5, which was not offered')
 	e.idle()
+
+
+@test(level='fast')
+def no_secret_in_log(t):
+	"""With the sniffer on, neither a password nor an answer to a challenge is printed."""
+	e = t.engine()
+	good, bad = t.phone(e.sip, '100', 2), t.phone(e.sip, '101', 3, 'wrong')
+	sip.answered(good.register(), 200, 'REGISTER')
+	sip.answered(bad.register(), 401, 'REGISTER with a wrong password')
+	e.wait_sniffed('user.authfail')
+	secrets = ['pass100', 'pass101']
+	for p in (good, bad):
+		sent = ' '.join(m.get('Authorization') for _, way, _, m in p.trace if way == 'send')
+		secrets += re.findall(r'response="(\w+)"', sent)
+	equal(len(secrets), 4, 'secrets that were sent')
+	equal([line for line in e.process.lines if any(s in line for s in secrets)], [], 'lines with a secret')
