@@ -1,30 +1,10 @@
 /*
  * Printing a message. What must not be seen (passwords, digest answers, keys a
- * caller presses) is a row of a table and prints as (hidden).
+ * caller presses) is marked in the table of names and prints as (hidden).
  */
 #include "msgsniff/block.h"
 
-/* An empty message name stands for every message. */
-static const struct secret {
-	struct pb_str message, param;
-} secrets[] = {
-	{ PB_STR_INIT(""), PB_STR_INIT("password") },
-	{ PB_STR_INIT(""), PB_STR_INIT("sip_authorization") },
-	{ PB_STR_INIT(""), PB_STR_INIT("sip_proxy-authorization") },
-	{ PB_STR_INIT("user.auth"), PB_STR_INIT("response") },
-	{ PB_STR_INIT("chan.dtmf"), PB_STR_INIT("text") },
-};
-
-static bool is_secret(struct pb_str message, struct pb_str param)
-{
-	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-		const struct secret *s = &secrets[i];
-
-		if (pb_str_eq(s->param, param) && (!s->message.n || pb_str_eq(s->message, message)))
-			return true;
-	}
-	return false;
-}
+#include "bus/names.h"
 
 static void add_time(struct pb_text *t, const char *key, uint64_t us)
 {
@@ -60,7 +40,7 @@ static void add_rest(const struct pb_msg *m, const struct sniff_scene *s, bool h
 		const struct pb_param *p = pb_msg_at(m, i);
 
 		pb_text_addf(t, "\r\n  param['%.*s'] = ", PB_STR_F(p->name));
-		if (is_secret(pb_msg_name(m), p->name))
+		if (pb_name_is_secret(pb_msg_name(m), p->name))
 			pb_text_lit(t, "(hidden)");
 		else
 			pb_text_addf(t, "'%.*s'", PB_STR_F(p->value));
