@@ -1,0 +1,69 @@
+"""A name server over UDP: a table of answers, in a thread of its own."""
+
+import socket
+import struct
+import threading
+
+TYPES = {'A': 1, 'AAAA': 28, 'SRV': 33}
+NO_ERROR, NAME_ERROR = 0, 3
+
+
+def wire_name(name):
+	return b''.join(bytes([len(part)]) + part.encode() for part in name.split('.')) + b'\0'
+
+
+def wire_data(kind, text):
+	if kind == 'A':
+		return socket.inet_pton(socket.AF_INET, text)
+	if kind == 'AAAA':
+		return socket.inet_pton(socket.AF_INET6, text)
+	priority, weight, port, target = text.split()
+	return struct.pack('!HHH', int(priority), int(weight), int(port)) + wire_name(target)
+
+
+class Names:
+	"""`records` maps (name, type) to a list of texts; names in `silent` are never answered."""
+
+	def __init__(self, addr, records, silent=(), ttl=60):
+		self.records, self.silent, self.ttl = records, silent, ttl
+		self.asked = []	# (name, type) in order
+		self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		self.sock.bind((addr, 0))
+		self.addr = self.sock.getsockname()
+		self._thread = threading.Thread(target=self._run, daemon=True)
+		self._thread.start()
+
+	@property
+	def conf(self):
+		return f'{self.addr[0]}:{self.addr[1]}'
+
+	def _run(self):
+		while True:
+			data, peer = self.sock.recvfrom(4096)
+			if len(data) < 12:
+				return	# close()
+			reply = self._reply(data)
+			if reply:
+				self.sock.sendto(reply, peer)
+
+	def _reply(self, data):
+		labels, at = [], 12
+		while data[at]:
+			labels.append(data[at + 1:at + 1 + data[at]].decode())
+			at += 1 + data[at]
+		name, number = '.'.join(labels).lower(), struct.unpack_from('!H', data, at + 1)[0]
+		kind = next((k for k, n in TYPES.items() if n == number), str(number))
+		self.asked.append((name, kind))
+		if any(name == s or name.endswith('.' + s) for s in self.silent):
+			return None
+		found = self.records.get((name, kind), ())
+		code = NO_ERROR if any(n == name for n, _ in self.records) else NAME_ERROR
+		records = [wire_data(kind, text) for text in found]
+		return (data[:2] + struct.pack('!HHHHH', 0x8180 | code, 1, len(records), 0, 0) + data[12:at + 5]
+			+ b''.join(struct.pack('!HHHIH', 0xc00c, number, 1, self.ttl, len(r)) + r for r in records))
+
+	def close(self):
+		with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+			s.sendto(b'', self.addr)
+		self._thread.join(5)
+		self.sock.close()
