@@ -35,7 +35,8 @@ static int supported(const struct sip_uri *u, struct pb_str asked)
 static bool listener_fits(struct sip_seek *k, const struct pb_addr *to)
 {
 	return k->listener >= 0 &&
-	       pb_addr_is_v6(sip_listener_local(k->on->transport, (unsigned)k->listener)) == pb_addr_is_v6(to);
+	       pb_addr_is_v6(sip_listener_local(k->on->transport, (unsigned)k->listener)) ==
+		       pb_addr_is_v6(to);
 }
 
 static int choose(struct sip_seek *k, const struct pb_addr *to)
@@ -102,8 +103,8 @@ static int ask(struct sip_seek *k, struct pb_str host, uint16_t port)
 	return -EINPROGRESS;
 }
 
-int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,
-	     void (*fn)(struct sip_seek *k, int err))
+int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m,
+	     const char *prefix, void (*fn)(struct sip_seek *k, int err))
 {
 	struct pb_str ip = transport_param(m, prefix, "ip_transport_remoteip");
 	struct pb_str conn = transport_param(m, prefix, "connection_id"), maddr;
@@ -119,7 +120,8 @@ int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const s
 	k->listener = conn.n ? sip_listener_find(sl->transport, conn) : -1;
 	if (ip.n)
 		return ask(k, ip,
-			   (uint16_t)pb_msg_get_int(m, PB_STR("oip_transport_remoteport"), u.port, 1, 65535));
+			   (uint16_t)pb_msg_get_int(m, PB_STR("oip_transport_remoteport"), u.port,
+						    1, 65535));
 	maddr = sip_param(u.params, PB_STR("maddr"));
 	return ask(k, maddr.n ? maddr : u.host, u.port);
 }
