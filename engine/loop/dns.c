@@ -94,7 +94,8 @@ static size_t localhost(unsigned families, struct pb_addr *out)
 }
 
 /** RFC 6761 section 6.3 for localhost; then the file. 0: ask. */
-static size_t find_local(const struct pb_dns *d, struct pb_str name, unsigned families, struct pb_addr *out)
+static size_t find_local(const struct pb_dns *d, struct pb_str name, unsigned families,
+			 struct pb_addr *out)
 {
 	if (pb_str_eq(name, PB_STR("localhost")) || pb_str_ends(name, PB_STR(".localhost")))
 		return localhost(families, out);
@@ -142,7 +143,8 @@ static void query_free(struct pb_dns_query *q)
 }
 
 /** The addresses of one answer behind the `n` that are there. */
-static size_t take_records(const struct pbi_dns_entry *e, uint16_t port, struct pb_addr *out, size_t n)
+static size_t take_records(const struct pbi_dns_entry *e, uint16_t port, struct pb_addr *out,
+			   size_t n)
 {
 	for (size_t i = 0; !e->asking && i < e->count && n < PB_DNS_ADDRS_MAX; i++) {
 		out[n] = e->records[i].addr;
@@ -251,7 +253,8 @@ static uint32_t draw_below(struct pb_loop *l, uint32_t n)
 
 static bool goes_before(const struct pbi_dns_record *a, const struct pbi_dns_record *b)
 {
-	return a->priority != b->priority ? a->priority < b->priority : a->weight == 0 && b->weight > 0;
+	return a->priority != b->priority ? a->priority < b->priority
+					  : a->weight == 0 && b->weight > 0;
 }
 
 static void swap_to(const struct pbi_dns_record **r, size_t from, size_t to)
@@ -278,7 +281,8 @@ static size_t draw_next(struct pb_loop *l, const struct pbi_dns_record **r, size
 }
 
 /** In the order in which they are to be tried. */
-static size_t order_records(struct pb_loop *l, const struct pbi_dns_entry *e, const struct pbi_dns_record **r)
+static size_t order_records(struct pb_loop *l, const struct pbi_dns_entry *e,
+			    const struct pbi_dns_record **r)
 {
 	for (size_t i = 0; i < e->count; i++) {
 		size_t to = i;
@@ -344,8 +348,8 @@ static bool ask_service(struct pb_dns_query *q)
 
 /* ---- Asking -------------------------------------------------------------- */
 
-static struct pb_dns_query *query_new(struct pb_dns *d, const struct pb_dns_args *args, struct pb_str name,
-				      struct pb_dns_query **at)
+static struct pb_dns_query *query_new(struct pb_dns *d, const struct pb_dns_args *args,
+				      struct pb_str name, struct pb_dns_query **at)
 {
 	struct pb_dns_query *q = pb_alloc_zero(1, sizeof(*q));
 
@@ -408,7 +412,8 @@ void pb_dns_count(const struct pb_loop *l, struct pb_dns_counts *out)
 
 static int check_server(struct pb_str s)
 {
-	ptrdiff_t close = pb_str_chr(s, ']'), colon = pb_str_chr(pb_str_from(s, close < 0 ? 0 : (size_t)close), ':');
+	ptrdiff_t close = pb_str_chr(s, ']'),
+		  colon = pb_str_chr(pb_str_from(s, close < 0 ? 0 : (size_t)close), ':');
 	struct pb_addr a;
 	uint32_t port;
 
@@ -443,7 +448,8 @@ static void copy_servers(char *to, const char *from)
 	*to = '\0';
 }
 
-static int common_new(const struct pb_loops *ls, const struct pb_dns_setup *args, struct pbi_dns_common **out)
+static int common_new(const struct pb_loops *ls, const struct pb_dns_setup *args,
+		      struct pbi_dns_common **out)
 {
 	const char *servers = args && args->servers ? args->servers : "";
 	const char *hosts = args && args->hosts_file ? args->hosts_file : "/etc/hosts";
@@ -487,7 +493,8 @@ int pb_dns_setup(struct pb_loops *ls, const struct pb_dns_setup *args)
 	int err;
 
 	pb_assert(!ls->started && !ls->names);
-	if (args && args->servers && args->servers[0] && pb_dns_check_servers(pb_str_z(args->servers)))
+	if (args && args->servers && args->servers[0] &&
+	    pb_dns_check_servers(pb_str_z(args->servers)))
 		return -EINVAL;
 	err = common_new(ls, args, &ls->names);
 	for (unsigned i = 0; !err && i < ls->count; i++)

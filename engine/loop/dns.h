@@ -58,7 +58,7 @@ enum { PB_DNS_V4 = 1, PB_DNS_V6 = 2 };
 
 struct pb_dns_args {
 	struct pb_str host; /* name or literal */
-	uint16_t port;	    /* 0: none is given, the service's records are asked for */
+	uint16_t port;      /* 0: none is given, the service's records are asked for */
 	/**
 	 * "_sip._udp": SRV records in order of priority and weight (RFC 2782), and
 	 * when there are none the host's own addresses. NULL: those at once.
@@ -102,7 +102,8 @@ struct pb_sim;
  *
  * @return 0, -EINVAL, -ENOMEM.
  */
-int pb_sim_dns_add(struct pb_sim *s, const char *name, const char *type, unsigned ttl_s, const char *data);
+int pb_sim_dns_add(struct pb_sim *s, const char *name, const char *type, unsigned ttl_s,
+		   const char *data);
 /** All records are gone. */
 void pb_sim_dns_clear(struct pb_sim *s);
 

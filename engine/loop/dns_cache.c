@@ -46,7 +46,8 @@ static struct pbi_dns_entry *find(struct pb_dns *d, struct pb_str name, enum pbi
 	return NULL;
 }
 
-static struct pbi_dns_entry *find_fresh(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type)
+static struct pbi_dns_entry *find_fresh(struct pb_dns *d, struct pb_str name,
+					enum pbi_dns_type type)
 {
 	struct pbi_dns_entry *e = find(d, name, type);
 
@@ -90,7 +91,8 @@ static struct pbi_dns_entry *entry_new(struct pb_dns *d, struct pb_str name, enu
 }
 
 /** Ask for what is not known. The world may answer before this returns. */
-static int begin(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type, struct pbi_dns_entry **out)
+static int begin(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type,
+		 struct pbi_dns_entry **out)
 {
 	struct pbi_dns_entry *e;
 	int err = make_room(d);
@@ -113,7 +115,8 @@ static int begin(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type, s
 	return 0;
 }
 
-int pbi_dns_get(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type, struct pbi_dns_entry **out)
+int pbi_dns_get(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type,
+		struct pbi_dns_entry **out)
 {
 	struct pbi_dns_entry *e = find_fresh(d, name, type);
 

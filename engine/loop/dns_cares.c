@@ -67,8 +67,7 @@ static void on_ready(void *arg, unsigned events)
 
 static struct sock *find_sock(struct cares *c, int fd)
 {
-	pb_list_each(it, &c->sockets)
-	{
+	pb_list_each (it, &c->sockets) {
 		struct sock *s = pb_container(it, struct sock, node);
 
 		if (s->fd.fd == fd)
@@ -302,7 +301,8 @@ static int init_channel(struct cares *c)
 	};
 	const char *servers = c->dns->common->servers;
 	int status = ares_init_options(&c->channel, &o,
-				       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+				       ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+					       ARES_OPT_SOCK_STATE_CB);
 
 	if (status != ARES_SUCCESS) {
 		c->channel = NULL;

@@ -9,8 +9,8 @@
 #include "base/arena.h"
 
 /* Lists of unwanted names have megabytes; nobody calls them. */
-#define FILE_MAX  (1u << 20)
-#define ARENA_MAX (16u << 20)
+#define FILE_MAX       (1u << 20)
+#define ARENA_MAX      (16u << 20)
 #define LINE_NAMES_MAX 64
 
 struct host {
@@ -107,7 +107,8 @@ void pbi_hosts_free(struct pbi_hosts **hp)
 	pb_free(h);
 }
 
-static size_t find_family(const struct pbi_hosts *h, struct pb_str name, bool v6, struct pb_addr *out, size_t max)
+static size_t find_family(const struct pbi_hosts *h, struct pb_str name, bool v6,
+			  struct pb_addr *out, size_t max)
 {
 	struct pb_map_node *n = pb_map_first(&h->names, pb_hash_nocase(name));
 	size_t count = 0;
@@ -128,8 +129,8 @@ static size_t find_family(const struct pbi_hosts *h, struct pb_str name, bool v6
 	return count;
 }
 
-size_t pbi_hosts_find(const struct pbi_hosts *h, struct pb_str name, unsigned families, struct pb_addr *out,
-		      size_t max)
+size_t pbi_hosts_find(const struct pbi_hosts *h, struct pb_str name, unsigned families,
+		      struct pb_addr *out, size_t max)
 {
 	size_t n = 0;
 

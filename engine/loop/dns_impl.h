@@ -19,7 +19,7 @@ enum {
 	PBI_DNS_TTL_MAX_S = 3600,
 	PBI_DNS_NEGATIVE_MAX_S = 300,
 	PBI_DNS_NEGATIVE_S = 5, /* without a SOA record (RFC 2308 section 5) */
-	PBI_DNS_FAILED_S = 2,	/* RFC 2308 section 7 */
+	PBI_DNS_FAILED_S = 2,   /* RFC 2308 section 7 */
 	PBI_DNS_TIMEOUT_MS = 5000,
 };
 
@@ -42,11 +42,11 @@ struct pbi_dns_answer {
 /** A question that was asked, and later its answer. */
 struct pbi_dns_entry {
 	struct pb_map_node found; /* while `listed` */
-	struct pb_list idle;	  /* on pb_dns.idle while listed and of no use to anybody */
+	struct pb_list idle;      /* on pb_dns.idle while listed and of no use to anybody */
 	struct pb_dns *dns;
 	enum pbi_dns_type type;
 	bool asking, listed;
-	unsigned users; /* queries that look at it; while asking, one more */
+	unsigned users;       /* queries that look at it; while asking, one more */
 	struct pb_list waits; /* struct pbi_dns_wait */
 	uint64_t until_ms;
 	int err;
@@ -85,7 +85,8 @@ struct pb_dns {
 
 void pbi_dns_free(struct pb_dns **d);
 void pbi_dns_common_free(struct pbi_dns_common **c);
-/** One try of one server: a name's time is for two questions of two tries, the second twice as long. */
+/** One try of one server: a name's time is for two questions of two tries, the second twice as
+ * long. */
 static inline unsigned pbi_dns_try_ms(const struct pb_dns *d)
 {
 	return d->common->setup.timeout_ms / 6 + 1;
@@ -99,7 +100,8 @@ static inline unsigned pbi_dns_try_ms(const struct pb_dns *d)
  *
  * @return 0, -ENOMEM, -EAGAIN (too many are out).
  */
-int pbi_dns_get(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type, struct pbi_dns_entry **out);
+int pbi_dns_get(struct pb_dns *d, struct pb_str name, enum pbi_dns_type type,
+		struct pbi_dns_entry **out);
 void pbi_dns_put(struct pbi_dns_entry **e);
 /** The world's answer, once for each dns_ask that returned 0. */
 void pbi_dns_answered(struct pbi_dns_entry *e, const struct pbi_dns_answer *a);
@@ -111,8 +113,8 @@ void pbi_dns_cache_fini(struct pb_dns *d);
 int pbi_hosts_read(const char *path, struct pbi_hosts **out);
 void pbi_hosts_free(struct pbi_hosts **h);
 /** Into `out`, IPv4 first. @return how many; 0: the file does not name it (in these families). */
-size_t pbi_hosts_find(const struct pbi_hosts *h, struct pb_str name, unsigned families, struct pb_addr *out,
-		      size_t max);
+size_t pbi_hosts_find(const struct pbi_hosts *h, struct pb_str name, unsigned families,
+		      struct pb_addr *out, size_t max);
 
 /* ---- The worlds ---------------------------------------------------------- */
 

@@ -62,12 +62,14 @@ static int parse_data(enum pbi_dns_type type, struct pb_str data, struct pbi_dns
 {
 	if (type == PBI_DNS_SRV)
 		return parse_srv(data, r);
-	if (pb_addr_parse(data, 0, &r->addr) < 0 || pb_addr_is_v6(&r->addr) != (type == PBI_DNS_AAAA))
+	if (pb_addr_parse(data, 0, &r->addr) < 0 ||
+	    pb_addr_is_v6(&r->addr) != (type == PBI_DNS_AAAA))
 		return -EINVAL;
 	return 0;
 }
 
-int pb_sim_dns_add(struct pb_sim *s, const char *name, const char *type, unsigned ttl_s, const char *data)
+int pb_sim_dns_add(struct pb_sim *s, const char *name, const char *type, unsigned ttl_s,
+		   const char *data)
 {
 	struct pb_str n = pb_str_z(name);
 	struct pbi_dns_record record = { 0 };
@@ -112,8 +114,7 @@ static size_t find_records(const struct pbi_sim_names *names, const struct pbi_d
 	size_t n = 0;
 
 	*ttl_s = names->how.negative_ttl_s;
-	pb_list_each(it, &names->records)
-	{
+	pb_list_each (it, &names->records) {
 		const struct sim_record *r = pb_container(it, struct sim_record, node);
 
 		if (r->type != e->type || !pb_str_ieq(r->name, e->name) || n == PBI_DNS_RECORDS_MAX)

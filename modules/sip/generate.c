@@ -14,7 +14,8 @@ struct sending {
 	struct sip_loop *on;
 	struct pb_msg *m; /* a copy: what to send, and later the result */
 	struct pb_token token; /* of who waits; gen 0: nobody does */
-	struct sip_path path;
+	struct sip_seek seek;
+	bool wait; /* for the answer */
 	struct pb_str method, uri, call_id, from_tag, body, type;
 	struct pb_str from, to; /* without tags */
 	uint32_t cseq;
@@ -60,7 +61,7 @@ static struct pb_str own_host(struct sending *s)
 
 	if (domain.n)
 		return domain;
-	return sip_path_local(s->on->transport, &s->path, &l) ? PB_STR("localhost") : pb_arena_str(s->arena, l.host);
+	return sip_path_local(s->on->transport, &s->seek.path, &l) ? PB_STR("localhost") : pb_arena_str(s->arena, l.host);
 }
 
 static struct pb_str make_from(struct sending *s)
@@ -83,11 +84,9 @@ static struct pb_str make_from(struct sending *s)
 }
 
 /* @return an error word, or NULL. */
-static const char *prepare(struct sending *s)
+static const char *read_request(struct sending *s)
 {
-	struct pb_str uri = pb_msg_get(s->m, PB_STR("uri")), given;
-	char tag[SIP_ID_BYTES], id[SIP_ID_BYTES];
-	int err;
+	struct pb_str uri = pb_msg_get(s->m, PB_STR("uri"));
 
 	s->method = pb_msg_get(s->m, PB_STR("method"));
 	if (!s->method.n || !uri.n)
@@ -97,9 +96,16 @@ static const char *prepare(struct sending *s)
 		return "failure";
 	if (pb_msg_get_int(s->m, PB_STR("antiloop"), 1, INT32_MIN, INT32_MAX) <= 0)
 		return "looping";
-	err = sip_target(s->on, s->uri, s->m, pb_msg_has(s->m, PB_STR("oconnection_id")) ? "o" : "", &s->path);
-	if (err)
-		return err == -EINVAL ? "failure" : "notransport";
+	s->wait = pb_msg_get_bool(s->m, PB_STR("wait"), false);
+	return NULL;
+}
+
+/* The way is known. */
+static const char *prepare(struct sending *s)
+{
+	struct pb_str given;
+	char tag[SIP_ID_BYTES], id[SIP_ID_BYTES];
+
 	s->from_tag = pb_arena_str(s->arena, sip_transport_id(s->on->transport, tag));
 	s->from = make_from(s);
 	given = header_param(s, "To");
@@ -125,7 +131,7 @@ static int transmit(struct sending *s)
 	struct sip_build *b;
 	struct sip_txn_id id;
 	struct sip_local local;
-	int err = sip_client_begin(s->on->stack, &s->path, s->method, s->uri, &b);
+	int err = sip_client_begin(s->on->stack, &s->seek.path, s->method, s->uri, &b);
 
 	if (err)
 		return err;
@@ -139,7 +145,7 @@ static int transmit(struct sending *s)
 	if (s->credentials.n)
 		sip_build_hdr(b, s->credentials_hdr, s->credentials);
 	if (!header_param(s, "Contact").n && sip_method_id(s->method) == SIP_SUBSCRIBE &&
-	    !sip_path_local(s->on->transport, &s->path, &local))
+	    !sip_path_local(s->on->transport, &s->seek.path, &local))
 		sip_build_hdr(b, SIP_HDR_CONTACT, pb_arena_printf(s->arena, "<sip:%.*s:%u>", PB_STR_F(local.host),
 								  local.port));
 	sip_add_headers(b, s->m, prefix.n ? prefix : PB_STR("sip_"));
@@ -261,21 +267,91 @@ static struct sending *sending_new(struct sip_loop *sl, const struct pb_msg *m)
 	return s;
 }
 
-static enum pb_verdict send_for(struct pb_msg *m, struct pb_ctx *cx)
+static const char *seek_error(int err)
 {
-	struct sip_loop *sl = sip_on(cx);
-	bool wait = pb_msg_get_bool(m, PB_STR("wait"), false);
-	struct sending *s = sending_new(sl, m);
-	const char *error = s ? prepare(s) : "noresource";
+	return err == -EINVAL ? "failure" : sip_seek_error(err, NULL);
+}
 
-	if (!error && wait)
-		s->token = pb_bus_hold(m, &(struct pb_hold){ .limit_ms = 40000 });
-	if (!error && transmit(s))
-		error = "notransport";
-	if (!error)
-		return wait ? PB_HOLD : PB_HANDLED;
+static const char *send_out(struct sending *s)
+{
+	const char *error = prepare(s);
+
+	return error ? error : transmit(s) ? "notransport" : NULL;
+}
+
+static void tell_failure(const struct pb_msg *m, const char *error)
+{
 	SIP_LOG(NO_TARGET, "xsip.generate %.*s to %.*s: %s", PB_STR_F(pb_msg_get(m, PB_STR("method"))),
 		PB_STR_F(pb_msg_get(m, PB_STR("uri"))), error);
+}
+
+/* The name of the target has its address, or none. */
+static void found(struct sip_seek *k, int err)
+{
+	struct sending *s = pb_container(k, struct sending, seek);
+	struct pb_bus *bus = s->on->cx->bus;
+	struct pb_token token = s->token;
+	const char *error = err ? seek_error(err) : send_out(s);
+	struct pb_patch *p;
+
+	if (error) {
+		tell_failure(s->m, error);
+		sending_free(s);
+		p = pb_patch_new();
+		pb_patch_set(p, PB_STR("error"), pb_str_z(error));
+		pb_bus_resume(bus, token, p, PB_PASS);
+	} else if (!s->wait) {
+		s->token = (struct pb_token){ 0 };
+		pb_bus_resume(bus, token, NULL, PB_HANDLED);
+	}
+}
+
+static void give_up(void *arg)
+{
+	struct sending *s = arg;
+
+	s->token = (struct pb_token){ 0 };
+	if (!s->seek.query)
+		return; /* it is on its way, and ends with its transaction */
+	sip_seek_drop(&s->seek);
+	sending_free(s);
+}
+
+static bool hold(struct sending *s, struct pb_msg *m)
+{
+	struct pb_hold h = { .expired = give_up, .arg = s };
+
+	h.limit_ms = s->wait ? 40000 : pb_dns_limit_ms(s->on->cx->loop) + 1000;
+	s->token = pb_bus_hold(m, &h);
+	return s->token.gen;
+}
+
+/* @return an error word, or NULL: sent, or held until it can be. */
+static const char *begin(struct sending *s, struct pb_msg *m, bool *held)
+{
+	const char *error = read_request(s);
+	int err = error ? 0 : sip_seek(&s->seek, s->on, s->uri, s->m,
+				       pb_msg_has(s->m, PB_STR("oconnection_id")) ? "o" : "", found);
+
+	if (error || (err && err != -EINPROGRESS))
+		return error ? error : seek_error(err);
+	*held = s->wait || err;
+	if (*held && !hold(s, m)) {
+		sip_seek_drop(&s->seek);
+		return "noresource";
+	}
+	return err ? NULL : send_out(s);
+}
+
+static enum pb_verdict send_for(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct sending *s = sending_new(sip_on(cx), m);
+	bool held = false;
+	const char *error = s ? begin(s, m, &held) : "noresource";
+
+	if (!error)
+		return held ? PB_HOLD : PB_HANDLED;
+	tell_failure(m, error);
 	if (s)
 		sending_free(s);
 	pb_msg_set(m, PB_STR("error"), pb_str_z(error));

@@ -211,16 +211,13 @@ static struct pb_str from_header(struct sip_leg *leg, const struct pb_msg *m, co
 	return pb_text_failed(&t) ? PB_STR_NULL : pb_arena_str(leg->arena, pb_text_str(&t));
 }
 
-static int make_dialog(struct sip_leg *leg, struct pb_msg *m, struct pb_str uri)
+static int make_dialog(struct sip_leg *leg, struct pb_msg *m, struct pb_str uri, const struct sip_path *path)
 {
 	struct sip_dialog_args da = { .ops = &sip_leg_dialog_ops, .arg = leg };
-	struct sip_dialog_target to = { .target = uri };
+	struct sip_dialog_target to = { .target = uri, .path = *path };
 	struct pb_text t;
 	char buf[2048];
-	int err = sip_target(leg->on, uri, m, "o", &to.path);
 
-	if (err)
-		return err;
 	to.local_uri = from_header(leg, m, &to.path);
 	pb_text_init_buf(&t, buf, sizeof(buf));
 	if (pb_msg_get(m, PB_STR("calledname")).n) {
@@ -284,26 +281,16 @@ static enum pb_verdict refuse(struct pb_msg *m, struct sip_leg *leg, const char 
 	return PB_PASS;
 }
 
-enum pb_verdict sip_on_execute(struct pb_msg *m, struct pb_ctx *cx)
+static enum pb_verdict call_out(struct sip_leg *leg, struct pb_msg *m, struct pb_str uri, const struct sip_path *path)
 {
-	struct sip_loop *sl = sip_on(cx);
-	struct pb_str callto = pb_msg_get(m, PB_STR("callto")), uri;
 	struct pb_chan *caller = pb_chan_get(pb_msg_chan(m));
 	char address[PB_ADDR_TEXT];
-	struct pb_chan_args ca = { .driver = sl->driver, .outgoing = true };
-	struct sip_leg *leg;
+	struct pb_chan_args ca = { .driver = leg->on->driver, .outgoing = true, .user = leg };
 
-	if (!pb_str_starts(callto, PB_STR("sip/")) || !pb_driver_accepts(sl->driver))
-		return PB_PASS;
-	leg = sip_leg_new(sl, true);
-	if (!leg)
-		return PB_PASS;
-	uri = target_uri(leg, callto);
-	if (make_dialog(leg, m, uri))
+	if (make_dialog(leg, m, uri, path))
 		return refuse(m, leg, "notransport", "Failed to create party");
-	ca.user = leg;
 	ca.billid = pb_msg_get(m, PB_STR("billid"));
-	ca.address = pb_addr_print(&sip_dialog_path(leg->dialog)->peer, address);
+	ca.address = pb_addr_print(&path->peer, address);
 	leg->chan = pb_chan_new(&ca);
 	if (!leg->chan)
 		return refuse(m, leg, "noresource", "Too many calls");
@@ -320,4 +307,87 @@ enum pb_verdict sip_on_execute(struct pb_msg *m, struct pb_ctx *cx)
 	if (sip_leg_sdp(m).n)
 		pb_msg_set(m, PB_STR("rtp_forward"), PB_STR("accepted"));
 	return PB_HANDLED;
+}
+
+static enum pb_verdict no_way(struct pb_msg *m, struct sip_leg *leg, int err)
+{
+	const char *reason, *error = sip_seek_error(err, &reason);
+
+	return refuse(m, leg, error, reason);
+}
+
+/* ---- While the target's name is asked for ----------------------------------------------------------- */
+
+/* In the leg's arena. The leg has neither channel nor dialog yet. */
+struct execution {
+	struct sip_seek seek;
+	struct sip_leg *leg;
+	struct pb_str uri;
+	struct pb_msg *m; /* a copy of the one that is held */
+	struct pb_patch *patch;
+	struct pb_token token;
+};
+
+static void found(struct sip_seek *k, int err)
+{
+	struct execution *x = pb_container(k, struct execution, seek);
+	struct pb_bus *bus = x->leg->on->cx->bus;
+	struct pb_msg *m = x->m;
+	struct pb_patch *patch = x->patch;
+	struct pb_token token = x->token;
+	enum pb_verdict v = err ? no_way(m, x->leg, err) : call_out(x->leg, m, x->uri, &k->path);
+
+	/* Here the leg may be gone. */
+	pb_patch_replace(patch, &m);
+	pb_bus_resume(bus, token, patch, v);
+}
+
+static void give_up(void *arg)
+{
+	struct execution *x = arg;
+	struct sip_leg *leg = x->leg;
+
+	sip_seek_drop(&x->seek);
+	pb_msg_free(&x->m);
+	pb_patch_free(&x->patch);
+	sip_leg_end(&leg, PB_STR("timeout"));
+}
+
+static enum pb_verdict hold(struct execution *x, struct pb_msg *m)
+{
+	x->m = pb_msg_copy(m);
+	x->patch = pb_patch_new();
+	if (x->m && x->patch)
+		x->token = pb_bus_hold(m, &(struct pb_hold){ .limit_ms = pb_dns_limit_ms(x->leg->on->cx->loop) + 1000,
+							     .expired = give_up,
+							     .arg = x });
+	if (x->token.gen)
+		return PB_HOLD;
+	give_up(x);
+	pb_msg_set(m, PB_STR("error"), PB_STR("noresource"));
+	return PB_PASS;
+}
+
+enum pb_verdict sip_on_execute(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct sip_loop *sl = sip_on(cx);
+	struct pb_str callto = pb_msg_get(m, PB_STR("callto"));
+	struct sip_leg *leg;
+	struct execution *x;
+	int err;
+
+	if (!pb_str_starts(callto, PB_STR("sip/")) || !pb_driver_accepts(sl->driver))
+		return PB_PASS;
+	leg = sip_leg_new(sl, true);
+	x = leg ? pb_arena_alloc(leg->arena, sizeof(*x)) : NULL;
+	if (!x) {
+		sip_leg_end(&leg, PB_STR("noresource"));
+		return PB_PASS;
+	}
+	x->leg = leg;
+	x->uri = pb_arena_str(leg->arena, target_uri(leg, callto));
+	err = sip_seek(&x->seek, sl, x->uri, m, "o", found);
+	if (err == -EINPROGRESS)
+		return hold(x, m);
+	return err ? no_way(m, leg, err) : call_out(leg, m, x->uri, &x->seek.path);
 }

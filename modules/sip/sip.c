@@ -77,6 +77,7 @@ static void loop_stop(struct pb_ctx *cx)
 
 	if (!sl->driver)
 		return;
+	sip_seeks_end(sl);
 	pb_driver_drop_all(sl->driver, PB_STR("shutdown"), NULL);
 	while (!pb_list_empty(&sl->ops)) {
 		struct sip_op *op = pb_container(sl->ops.next, struct sip_op, node);
@@ -117,6 +118,7 @@ static int loop_start(struct pb_ctx *cx)
 		return 0;
 	sl->cx = pb_engine_ctx(cx, cx->loop);
 	pb_list_init(&sl->ops);
+	pb_list_init(&sl->seeks);
 	err = pb_driver_new(sl->cx, "sip/", &sip_chan_ops, &sl->driver);
 	if (err)
 		return err;

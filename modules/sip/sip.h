@@ -12,6 +12,7 @@
 #define SIP_MODULE_H
 
 #include "call/chan.h"
+#include "loop/dns.h"
 #include "sip/stack/digest.h"
 #include "sip/stack/nonce.h"
 #include "sip/stack/ua.h"
@@ -82,6 +83,7 @@ struct sip_loop {
 	uint32_t nonce_serial;
 	uint64_t failed_auths;
 	struct pb_list ops; /* requests under way */
+	struct pb_list seeks; /* struct sip_seek: names under way */
 	const struct sip_listener_conf *listener_conf[SIP_LISTENERS_MAX];
 };
 
@@ -202,12 +204,35 @@ enum pb_verdict sip_on_generate(struct pb_msg *m, struct pb_ctx *cx);
 enum pb_verdict sip_on_msg_execute(struct pb_msg *m, struct pb_ctx *cx);
 
 /* target.c */
+
+/** A way being looked for. Embedded; zeroed is inactive. */
+struct sip_seek {
+	struct pb_list node; /* on sip_loop.seeks while a name is asked for */
+	struct sip_loop *on;
+	struct pb_dns_query *query;
+	void (*fn)(struct sip_seek *k, int err);
+	struct sip_path path; /* the way, when it was found */
+	int listener;	      /* asked for, or negative */
+	int err;
+};
+
 /**
  * Where a URI leads: transport parameters of `m` with `prefix` ("o" or ""),
- * then the URI's host. @return 0, -EHOSTUNREACH, -EINVAL, -EPROTONOSUPPORT.
+ * then the URI's host. Names are asked for without waiting.
+ *
+ * @return 0: k->path is there; -EINPROGRESS: fn will be called, once, on this
+ *         loop; -EINVAL (no URI), -EPROTONOSUPPORT, -EHOSTUNREACH (no listener
+ *         for it), or the resolver's (loop/dns.h). fn gets 0, one of these, or
+ *         -ECANCELED: the module stops.
  */
-int sip_target(struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,
-	       struct sip_path *out);
+int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,
+	     void (*fn)(struct sip_seek *k, int err));
+/** fn will not be called. */
+void sip_seek_drop(struct sip_seek *k);
+/** The loop stops: all that are under way fail. */
+void sip_seeks_end(struct sip_loop *sl);
+/** The word that the bus has for an error, and a text (unless NULL). */
+const char *sip_seek_error(int err, const char **reason);
 
 /* leg*.c */
 extern const struct pb_chan_ops sip_chan_ops;

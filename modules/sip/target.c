@@ -1,8 +1,7 @@
 /*
- * Where a URI leads: transport parameters first, then the host.
- *
- * Hosts are IP literals here; names need the resolver on the loop and are
- * refused until it is there, never looked up by a call that waits.
+ * Where a URI leads: transport parameters first, then the host (RFC 3263
+ * section 4 for UDP alone: SRV when no port is given, then addresses). A name
+ * is asked for on the loop; who asked goes on when its answer is there.
  */
 #include "sip/sip.h"
 
@@ -20,18 +19,6 @@ static struct pb_str transport_param(const struct pb_msg *m, const char *prefix,
 	return pb_msg_get(m, pb_text_str(&t));
 }
 
-/* maddr and the host of a SIP URI (RFC 3263 section 4: an address needs no
- * look-up). */
-static int uri_address(const struct sip_uri *u, struct pb_addr *out)
-{
-	struct pb_str maddr = sip_param(u->params, PB_STR("maddr"));
-	struct pb_str host = maddr.n ? maddr : u->host;
-
-	if (pb_str_ieq(host, PB_STR("localhost")))
-		host = PB_STR("127.0.0.1");
-	return pb_addr_parse(host, u->port ? u->port : 5060, out) ? -EHOSTUNREACH : 0;
-}
-
 static int supported(const struct sip_uri *u, struct pb_str asked)
 {
 	struct pb_str t = sip_param(u->params, PB_STR("transport"));
@@ -43,34 +30,137 @@ static int supported(const struct sip_uri *u, struct pb_str asked)
 	return 0;
 }
 
-int sip_target(struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,
-	       struct sip_path *out)
+/* ---- The path to an address ------------------------------------------------------------ */
+
+static bool listener_fits(struct sip_seek *k, const struct pb_addr *to)
+{
+	return k->listener >= 0 &&
+	       pb_addr_is_v6(sip_listener_local(k->on->transport, (unsigned)k->listener)) ==
+		       pb_addr_is_v6(to);
+}
+
+static int choose(struct sip_seek *k, const struct pb_addr *to)
+{
+	if (!listener_fits(k, to))
+		return sip_path_choose(k->on->transport, to, &k->path);
+	k->path = (struct sip_path){ .peer = *to, .listener = (uint16_t)k->listener };
+	return 0;
+}
+
+/* The first of them that can be reached from here. */
+static int choose_first(struct sip_seek *k, const struct pb_addr *to, size_t n)
+{
+	int err = -EHOSTUNREACH;
+
+	for (size_t i = 0; err && i < n; i++)
+		err = choose(k, &to[i]);
+	return err;
+}
+
+static void on_addresses(void *arg, int err, const struct pb_addr *to, size_t n)
+{
+	struct sip_seek *k = arg;
+
+	k->err = n ? choose_first(k, to, n) : err == -EINVAL ? -ENOENT : err;
+	if (!pb_list_linked(&k->node))
+		return; /* at once: sip_seek returns it */
+	pb_list_remove(&k->node);
+	k->fn(k, k->err);
+}
+
+/* ---- Asking ------------------------------------------------------------------------------ */
+
+/* Addresses of a family without a listener would be of no use. */
+static unsigned families(struct sip_transport *t)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < SIP_LISTENERS_MAX; i++) {
+		const struct pb_addr *a = sip_listener_local(t, i);
+
+		if (a)
+			found |= pb_addr_is_v6(a) ? PB_DNS_V6 : PB_DNS_V4;
+	}
+	return found;
+}
+
+static int ask(struct sip_seek *k, struct pb_str host, uint16_t port)
+{
+	struct pb_dns_args a = {
+		.host = host,
+		.port = port,
+		.service = "_sip._udp",
+		.usual_port = 5060,
+		.families = families(k->on->transport),
+		.fn = on_addresses,
+		.arg = k,
+	};
+
+	pb_dns_ask(k->on->cx->loop, &a, &k->query);
+	if (!k->query)
+		return k->err;
+	pb_list_push(&k->on->seeks, &k->node);
+	return -EINPROGRESS;
+}
+
+int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m,
+	     const char *prefix, void (*fn)(struct sip_seek *k, int err))
 {
 	struct pb_str ip = transport_param(m, prefix, "ip_transport_remoteip");
-	struct pb_str conn = transport_param(m, prefix, "connection_id");
+	struct pb_str conn = transport_param(m, prefix, "connection_id"), maddr;
 	struct sip_uri u;
-	struct pb_addr to;
-	int listener, err;
+	int err;
 
 	if (sip_uri_parse(uri, &u))
 		return -EINVAL;
 	err = supported(&u, transport_param(m, prefix, "ip_transport"));
-	if (!err && ip.n)
-		err = pb_addr_parse(ip,
-				    (uint16_t)pb_msg_get_int(m, PB_STR("oip_transport_remoteport"),
-							     u.port ? u.port : 5060, 1, 65535),
-				    &to);
-	else if (!err)
-		err = uri_address(&u, &to);
 	if (err)
 		return err;
-	if (!pb_addr_port(&to))
-		return -EINVAL;
-	listener = conn.n ? sip_listener_find(sl->transport, conn) : -1;
-	if (listener >= 0 && pb_addr_is_v6(sip_listener_local(sl->transport, (unsigned)listener)) ==
-				     pb_addr_is_v6(&to)) {
-		*out = (struct sip_path){ .peer = to, .listener = (uint16_t)listener };
-		return 0;
+	*k = (struct sip_seek){ .on = sl, .fn = fn };
+	k->listener = conn.n ? sip_listener_find(sl->transport, conn) : -1;
+	if (ip.n)
+		return ask(k, ip,
+			   (uint16_t)pb_msg_get_int(m, PB_STR("oip_transport_remoteport"), u.port,
+						    1, 65535));
+	maddr = sip_param(u.params, PB_STR("maddr"));
+	return ask(k, maddr.n ? maddr : u.host, u.port);
+}
+
+void sip_seek_drop(struct sip_seek *k)
+{
+	pb_dns_cancel(&k->query);
+	pb_list_remove(&k->node);
+}
+
+void sip_seeks_end(struct sip_loop *sl)
+{
+	while (!pb_list_empty(&sl->seeks)) {
+		struct sip_seek *k = pb_container(sl->seeks.next, struct sip_seek, node);
+
+		sip_seek_drop(k);
+		k->fn(k, -ECANCELED);
 	}
-	return sip_path_choose(sl->transport, &to, out);
+}
+
+const char *sip_seek_error(int err, const char **reason)
+{
+	const char *ignored;
+
+	if (!reason)
+		reason = &ignored;
+	switch (err) {
+	case -ENOENT:
+		*reason = "Name of target does not exist";
+		return "noroute";
+	case -ETIMEDOUT:
+	case -EAGAIN:
+		*reason = "Name of target could not be resolved";
+		return "noconn";
+	case -ENOMEM:
+		*reason = "No memory";
+		return "noresource";
+	default:
+		*reason = "Failed to create party";
+		return "notransport";
+	}
 }

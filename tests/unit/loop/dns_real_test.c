@@ -86,7 +86,8 @@ static const struct row *find_row(struct pb_str name, unsigned type)
 	return r;
 }
 
-static void put_answer(struct pb_text *t, const struct row *r, struct pb_str question, struct pb_str id)
+static void put_answer(struct pb_text *t, const struct row *r, struct pb_str question,
+		       struct pb_str id)
 {
 	bool found = r->how == ANSWER || r->how == ALIAS;
 
@@ -98,7 +99,8 @@ static void put_answer(struct pb_text *t, const struct row *r, struct pb_str que
 	put16(t, 0);
 	pb_text_add(t, question);
 	if (r->how == NOBODY && r->name) /* SOA: names of no length, numbers, MINIMUM 300 */
-		put_record(t, 6, r->ttl_s, pb_str("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x2c", 22));
+		put_record(t, 6, r->ttl_s,
+			   pb_str("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x2c", 22));
 	if (r->how == ALIAS) { /* www.QUESTION is what it is really called */
 		put_record(t, 5, 100, pb_str("\x03www\xc0\x0c", 6));
 		put16(t, 0xc000 | (unsigned)(t->n - 6));
@@ -191,10 +193,11 @@ static void up_with(unsigned timeout_ms, const char *hosts)
 	server.asked = 0;
 	net.loops = loops_new();
 	net.loop = pb_loops_at(net.loops, 0);
-	CU_ASSERT_EQUAL_FATAL(pb_dns_setup(net.loops, &(struct pb_dns_setup){ .servers = servers,
-									      .timeout_ms = timeout_ms,
-									      .hosts_file = hosts }),
-			      0);
+	CU_ASSERT_EQUAL_FATAL(
+		pb_dns_setup(net.loops, &(struct pb_dns_setup){ .servers = servers,
+								.timeout_ms = timeout_ms,
+								.hosts_file = hosts }),
+		0);
 	CU_ASSERT_EQUAL_FATAL(pb_loops_start(net.loops), 0);
 	pb_loop_call(net.loop, open_server, &port);
 }
@@ -358,5 +361,6 @@ static void ttl_of_messages(void)
 	}
 }
 
-PB_TESTS("loop/dns_real", { "found", found }, { "not found", not_found }, { "no answer", no_answer },
-	 { "left open", left_open }, { "the hosts file", hosts_file }, { "TTL of messages", ttl_of_messages })
+PB_TESTS("loop/dns_real", { "found", found }, { "not found", not_found },
+	 { "no answer", no_answer }, { "left open", left_open }, { "the hosts file", hosts_file },
+	 { "TTL of messages", ttl_of_messages })

@@ -35,7 +35,8 @@ static bool net_up(uint64_t seed)
 	memset(&net, 0, sizeof(net));
 	if (pb_sim_new(seed, &net.sim) < 0)
 		return false;
-	if (pb_loops_new(&(struct pb_loops_args){ .calls = 1, .world = pb_sim_world(net.sim) }, &net.loops) < 0)
+	if (pb_loops_new(&(struct pb_loops_args){ .calls = 1, .world = pb_sim_world(net.sim) },
+			 &net.loops) < 0)
 		return false;
 	net.loop = pb_loops_at(net.loops, 0);
 	return pb_dns_setup(net.loops, NULL) == 0 && pb_loops_start(net.loops) == 0;
@@ -176,7 +177,8 @@ static void without_servers(void)
 		{ "192.0.2", 0, -EINVAL, "" },
 		{ "256.0.2.1", 0, -EINVAL, "" },
 		{ "a.1", 0, -EINVAL, "" },
-		{ "a123456789012345678901234567890123456789012345678901234567890123.b", 0, -EINVAL, "" },
+		{ "a123456789012345678901234567890123456789012345678901234567890123.b", 0, -EINVAL,
+		  "" },
 	};
 
 	begin();
@@ -241,7 +243,9 @@ static void without_setup(void)
 
 	CU_ASSERT_EQUAL_FATAL(pb_sim_new(1, &net.sim), 0);
 	CU_ASSERT_EQUAL_FATAL(
-		pb_loops_new(&(struct pb_loops_args){ .calls = 1, .world = pb_sim_world(net.sim) }, &net.loops), 0);
+		pb_loops_new(&(struct pb_loops_args){ .calls = 1, .world = pb_sim_world(net.sim) },
+			     &net.loops),
+		0);
 	net.loop = pb_loops_at(net.loops, 0);
 	ask(&a);
 	CU_ASSERT_EQUAL(a.err, -ENOTSUP);
@@ -561,9 +565,10 @@ static void server_lists(void)
 }
 
 PB_TESTS("loop/dns", { "without servers", without_servers }, { "longest names", longest_names },
-	 { "addresses", addresses }, { "without setup", without_setup }, { "time to live", time_to_live },
-	 { "bounds of the time to live", ttl_bounds }, { "negative answers", negative },
-	 { "silent servers", silent }, { "equal questions are one", coalesced }, { "cancelled", cancelled },
+	 { "addresses", addresses }, { "without setup", without_setup },
+	 { "time to live", time_to_live }, { "bounds of the time to live", ttl_bounds },
+	 { "negative answers", negative }, { "silent servers", silent },
+	 { "equal questions are one", coalesced }, { "cancelled", cancelled },
 	 { "dropped with the loops", dropped_with_the_loops }, { "bounded", bounded },
 	 { "services", services }, { "weights", weights }, { "many targets", many_targets },
 	 { "each without memory", each_without_memory }, { "lists of servers", server_lists })
