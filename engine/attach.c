@@ -79,7 +79,7 @@ static int converse(FILE *in, FILE *out, const struct pb_program *p)
 static struct pb_str socket_path(const struct pb_program *p, struct pb_arena *a)
 {
 	static const struct pb_opt rows[] = {
-		{ PB_OPT_STR, "socket", 0, .defs = "", .section = "console" },
+		{ PB_OPT_STR, "socket", 0, .defs = "", .section = "console", .doc = "Where the engine listens." },
 		{ PB_OPT_END },
 	};
 	struct pb_str path = PB_STR_NULL, file = pb_arena_printf(a, "%s/engine.cfg", p->conf_dir);

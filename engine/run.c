@@ -71,7 +71,6 @@ static void reload(struct pb_engine *e, const char *module)
 	struct pb_findings *f = pb_findings_new();
 
 	pb_engine_reload_now(e, pb_str_z(module), f);
-	print_findings(f);
 	pb_findings_free(&f);
 }
 

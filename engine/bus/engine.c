@@ -537,6 +537,22 @@ static void swap_settings(struct pbi_module *m, struct pbi_settings *fresh)
 	pbi_settings_put(s.old);
 }
 
+/* In the log, because a terminal may not be there any more. */
+static void log_findings(const struct pb_findings *f)
+{
+	struct pb_text t;
+	struct pb_str all, line;
+
+	pb_text_init(&t, 16u << 20);
+	pb_findings_print(f, &t);
+	all = pb_text_str(&t);
+	while (pb_str_cut(&all, '\n', &line)) {
+		if (line.n)
+			pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_CONF], "%.*s", PB_STR_F(line));
+	}
+	pb_text_fini(&t);
+}
+
 static bool is_meant(const struct pbi_module *m, struct pb_str name)
 {
 	return m->started && (!name.n || pb_str_eq(name, pb_str_z(m->d->name)));
@@ -559,6 +575,8 @@ int pb_engine_reload_now(struct pb_engine *e, struct pb_str name, struct pb_find
 
 		err = err ? err : one;
 	}
+	if (f)
+		log_findings(f);
 	/* What a start would live with, a reload does not: the old rules work. */
 	if (!err && f && pb_findings_count(f, PB_SEV_ERROR))
 		err = -EINVAL;

@@ -46,7 +46,9 @@ void pb_engine_free(struct pb_engine **e);
 int pb_engine_start(struct pb_engine *e);
 /**
  * Two-phase: every module reads its new configuration; only if none finds an
- * error all take it over. @return 0, -ENOENT (no such module), -EINVAL.
+ * error all take it over. Findings are logged too, unless `f` is NULL.
+ *
+ * @return 0, -ENOENT (no such module), -EINVAL.
  */
 int pb_engine_reload_now(struct pb_engine *e, struct pb_str module, struct pb_findings *f);
 /** engine.stop, engine.halt, modules and loops ended. */
