@@ -65,6 +65,12 @@ const struct fate fates[] = {
 	  .drop = AT(0, 3000), .wants = { 200, 487 } },
 	{ .name = "dropped at the callee", .code = 200, .answer = AT(500, 1000),
 	  .drop = AT(0, 3000), .wants = { 200, 487 } },
+	{ .name = "held on its way", .code = 200, .answer = AT(100, 1000), .hold = AT(0, 5000),
+	  .caller_bye = AT(100, 5000), .wants = { 200 } },
+	{ .name = "held and given up", .answer = AT(1, 0), .hold = AT(0, 5000),
+	  .cancel = AT(0, 8000), .wants = { 487 } },
+	{ .name = "held for too long", .hold = AT(9800, 1000), .code = 486, .answer = AT(0, 1000),
+	  .wants = { 404, 486 } },
 	{ .name = "originated", .flags = FATE_ORIGINATED, .code = 200, .answer = AT(500, 1000),
 	  .callee_bye = AT(100, 10000) },
 	{ .name = "originated and dropped", .flags = FATE_ORIGINATED, .code = 200,
@@ -199,13 +205,15 @@ struct result {
 	unsigned failures;
 };
 
-static struct result run(uint64_t seed, unsigned calls, FILE *trace)
+static void open_site(uint64_t seed, unsigned loss_permille, unsigned calls, FILE *trace)
 {
 	static const char *const modules[] = { "sip", "cdrbuild", NULL };
 	struct site_args args = {
 		.seed = seed,
-		.link = { .loss_permille = 100, .duplicate_permille = 50,
-			  .delay_min_us = 1000, .delay_max_us = 50000 },
+		.link = { .loss_permille = loss_permille, .duplicate_permille = 50,
+			  .delay_min_us = 1000,
+			  /* every fourth wire is slower than T1: all is said twice */
+			  .delay_max_us = seed % 4 == 3 ? 900000 : 50000 },
 		.engines = 2,
 		.conf = "calls",
 		.modules = modules,
@@ -213,13 +221,25 @@ static struct result run(uint64_t seed, unsigned calls, FILE *trace)
 		.phones = &phone_ops,
 		.trace = trace,
 	};
-	double began = now_s();
 
 	memset(callers, 0, sizeof(callers));
 	memset(callees, 0, sizeof(callees));
 	witness_reset();
 	site_open(&args);
 	pb_loop_call(site.phones, arm, &calls);
+}
+
+static void close_site(void)
+{
+	site_close();
+	witness_let_go();
+}
+
+static struct result run(uint64_t seed, unsigned calls, FILE *trace)
+{
+	double began = now_s();
+
+	open_site(seed, 100, calls, trace);
 	if (!pb_sim_run(site.sim, 24 * 3600 * 1000ull, phones_over, &calls))
 		site_fail("the phones never come to an end");
 	pb_sim_run(site.sim, 64 * 500 + 5000, NULL, NULL);
@@ -234,7 +254,7 @@ static struct result run(uint64_t seed, unsigned calls, FILE *trace)
 	       now_s() - began, (unsigned long long)site.wire.hash,
 	       (unsigned long long)site.bus.hash);
 	fflush(stdout);
-	site_close();
+	close_site();
 	return (struct result){ site.wire.hash, site.bus.hash, site.wire.lines, site.bus.lines,
 				site.failures };
 }
@@ -255,6 +275,33 @@ static void same_seed_same_log(void)
 	CU_ASSERT_EQUAL(first.bus, again.bus);
 	CU_ASSERT_NOT_EQUAL(first.wire, other.wire);
 	CU_ASSERT_NOT_EQUAL(first.bus, other.bus);
+}
+
+/* So many packets are lost that calls fail by it: nothing may be left of them. */
+static void worse_wire(void)
+{
+	unsigned calls = 270;
+
+	open_site(99, 450, calls, NULL);
+	site.tolerant = true; /* of what the phones miss */
+	CU_ASSERT(pb_sim_run(site.sim, 24 * 3600 * 1000ull, phones_over, &calls));
+	pb_sim_run(site.sim, 64 * 500 + 5000, NULL, NULL);
+	site.tolerant = false;
+	witness_expect_ended();
+	site_expect_idle();
+	CU_ASSERT_EQUAL(site.failures, 0);
+	close_site();
+}
+
+/* The engines stop with calls in every state: all memory comes back. */
+static void stopped_meanwhile(void)
+{
+	for (unsigned ms = 500; ms < 20000; ms += 2500) {
+		open_site(ms, 100, 270, NULL);
+		pb_sim_run(site.sim, ms, NULL, NULL);
+		close_site();
+		CU_ASSERT_EQUAL(site.failures, 0);
+	}
 }
 
 static int one_seed(int argc, char **argv)
@@ -287,6 +334,8 @@ int main(int argc, char **argv)
 	static const struct pb_test tests[] = {
 		{ "every call ends", every_call_ends },
 		{ "same seed, same log", same_seed_same_log },
+		{ "a worse wire", worse_wire },
+		{ "stopped meanwhile", stopped_meanwhile },
 		{ NULL, NULL },
 	};
 

@@ -39,6 +39,7 @@ struct fate {
 	struct span cancel; /* the caller gives up, from its INVITE on */
 	struct span caller_bye, callee_bye; /* from the answer on, as each sees it */
 	struct span drop; /* call.drop in engine B, or A when it has originated */
+	struct span hold; /* how long call.route is held in each engine */
 	unsigned wants[4]; /* final codes that the caller may see */
 };
 
@@ -64,7 +65,7 @@ extern const struct sip_ua_ops phone_ops;
 /** At its time; on the phones' loop. */
 void phone_calls(unsigned number);
 
-/* ---- Witnesses: witness.c ------------------------------------------------------- */
+/* ---- Witnesses: witness.c, hold.c ------------------------------------------------------- */
 
 /** What an engine's bus said of a call. */
 struct sight {
@@ -75,6 +76,13 @@ struct sight {
 extern struct sight sights[SITE_ENGINES][CALLS_MAX];
 extern const struct pb_module witness;
 void witness_reset(void);
+/**
+ * In a handler: hold `m` for that long, then set its return value; every other
+ * time the answer comes from another loop. PB_PASS when it is not to be held.
+ */
+enum pb_verdict witness_hold(struct pb_msg *m, struct pb_ctx *cx, struct span s, struct pb_str retval);
+/** The engines have stopped: what is held still will not be answered. */
+void witness_let_go(void);
 /** Each leg started, hung up and was reported once. */
 void witness_expect_ended(void);
 

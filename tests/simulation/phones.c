@@ -221,10 +221,24 @@ static void on_no_ack(void *arg, struct sip_dialog *d)
 	over(p);
 }
 
+/* Whoever called has not said that it gave up. */
+static void on_failed(void *arg, struct sip_dialog *d, struct sip_txn_id id, enum sip_failure why)
+{
+	struct phone *p = arg;
+
+	(void)d;
+	(void)id;
+	if (why != SIP_FAIL_NO_ANSWER || p->over)
+		return;
+	site_fail("call %u, %s: rings for ever", callee_number(p), fate_of(callee_number(p))->name);
+	over(p);
+}
+
 static const struct sip_dialog_ops callee_ops = {
 	.request = on_callee_request,
 	.cancel = on_cancel,
 	.no_ack = on_no_ack,
+	.failed = on_failed,
 };
 
 static void on_invite(struct sip_txn_id id, const struct sip_arrival *in, unsigned number)

@@ -1,5 +1,5 @@
 /*
- * A module in both engines that routes the calls and remembers what the bus
+ * A module in both engines that routes the calls, and remembers what the bus
  * said of each of them and of each leg.
  */
 #include "calls.h"
@@ -76,6 +76,8 @@ static enum pb_verdict on_route(struct pb_msg *m, struct pb_ctx *cx)
 		host = f->flags & FATE_SILENT ? SITE_NOWHERE : "10.0.0.3";
 	}
 	n = snprintf(to, sizeof(to), "sip/sip:%.*s@%s", PB_STR_F(called), host);
+	if (f->hold.span)
+		return witness_hold(m, cx, f->hold, pb_str(to, (size_t)n));
 	pb_msg_set_retval(m, pb_str(to, (size_t)n));
 	return PB_HANDLED;
 }
