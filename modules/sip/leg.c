@@ -147,6 +147,8 @@ static bool on_event(struct pb_chan *c, enum pb_chan_event ev, struct pb_msg *m)
 {
 	struct sip_leg *leg = pb_chan_user(c);
 
+	if (ev == PB_CHAN_DTMF)
+		return sip_leg_dtmf_send(leg, m);
 	return leg->outgoing ? sip_leg_out_event(leg, ev, m) : sip_leg_in_event(leg, ev, m);
 }
 
@@ -205,53 +207,6 @@ static void on_bye(struct sip_leg *leg, struct sip_txn_id id, const struct sip_a
 		sip_leg_end(&leg, reason);
 }
 
-/* application/dtmf-relay: "Signal=5"; application/dtmf: the text itself. */
-static bool dtmf_of(const struct sip_msg *msg, char *out)
-{
-	static const char keys[] = "0123456789*#ABCDF";
-	struct pb_str type = sip_msg_value(msg, SIP_HDR_CONTENT_TYPE), body = msg->body, line;
-	uint32_t n;
-
-	*out = '\0';
-	if (pb_str_istarts(type, PB_STR("application/dtmf-relay"))) {
-		struct pb_str rest = body;
-
-		body = PB_STR_NULL;
-		while (!body.p && pb_str_cut(&rest, '\n', &line)) {
-			line = pb_str_trim_space(line);
-			if (pb_str_istarts(line, PB_STR("Signal=")))
-				body = pb_str_from(line, 7);
-		}
-	} else if (!pb_str_istarts(type, PB_STR("application/dtmf"))) {
-		return false;
-	}
-	body = pb_str_trim_space(body);
-	if (body.n == 1 && pb_to_upper(body.p[0]) != 'F' && body.p[0] && strchr(keys, pb_to_upper(body.p[0])))
-		*out = pb_to_upper(body.p[0]);
-	else if (!pb_str_to_u32(body, 0, 16, &n))
-		*out = keys[n];
-	return true;
-}
-
-static bool on_info_dtmf(struct sip_leg *leg, struct sip_txn_id id, const struct sip_arrival *in)
-{
-	char key;
-	struct pb_msg *m;
-
-	if (!dtmf_of(in->msg, &key))
-		return false;
-	sip_server_answer(leg->on->stack, id, 200, PB_STR_NULL);
-	m = key ? pb_chan_msg(leg->chan, PB_STR("chan.dtmf"), false) : NULL;
-	if (m) {
-		pb_msg_set(m, PB_STR("text"), pb_str(&key, 1));
-		pb_msg_set(m, PB_STR("detected"), PB_STR("sip-info"));
-		pb_msg_set_int(m, PB_STR("sequence"), ++leg->dtmf_count);
-		sip_put_headers(m, in->msg, true);
-	}
-	pb_chan_notice(leg->chan, m);
-	return true;
-}
-
 static void on_request(void *arg, struct sip_dialog *d, struct sip_txn_id id, const struct sip_arrival *in)
 {
 	struct sip_leg *leg = arg;
@@ -271,7 +226,7 @@ static void on_request(void *arg, struct sip_dialog *d, struct sip_txn_id id, co
 		sip_dialog_answer(d, id, 481, PB_STR_NULL);
 		return;
 	case SIP_INFO:
-		if (on_info_dtmf(leg, id, in))
+		if (sip_leg_dtmf_take(leg, id, in))
 			return;
 		break;
 	default:

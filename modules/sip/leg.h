@@ -19,7 +19,6 @@ struct sip_leg {
 	bool late_offer;   /* incoming: INVITE without SDP; outgoing: sent so */
 	bool ack_owed;	   /* outgoing: the ACK waits for the other side's SDP */
 	bool early_sent;
-	struct pb_str dtmf_seq;
 	uint32_t dtmf_count;
 };
 
@@ -41,6 +40,12 @@ void sip_leg_refuse(struct sip_leg **leg, unsigned code, struct pb_str phrase, c
 		    struct pb_str reason);
 void sip_leg_accepted(struct pb_chan *c, struct pb_msg *m);
 void sip_leg_rejected(struct pb_chan *c, struct pb_str error, struct pb_str reason, struct pb_msg *m);
+
+/* leg_dtmf.c */
+/** An INFO that brings keys: answered, and a chan.dtmf made. False: it is none. */
+bool sip_leg_dtmf_take(struct sip_leg *leg, struct sip_txn_id id, const struct sip_arrival *in);
+/** chan.dtmf for this leg: an INFO a key. */
+bool sip_leg_dtmf_send(struct sip_leg *leg, const struct pb_msg *m);
 
 /* leg_out.c */
 bool sip_leg_out_event(struct sip_leg *leg, enum pb_chan_event ev, struct pb_msg *m);

@@ -131,36 +131,12 @@ static bool late_answer(struct sip_leg *leg, struct pb_msg *m)
 	return true;
 }
 
-static bool send_dtmf(struct sip_leg *leg, struct pb_msg *m)
-{
-	static const char keys[] = "0123456789*#ABCDF";
-	struct pb_str text = pb_msg_get(m, PB_STR("text"));
-
-	if (leg->inviting || !text.n)
-		return false;
-	for (size_t i = 0; i < text.n; i++) {
-		const char *at = text.p[i] ? strchr(keys, pb_to_upper(text.p[i])) : NULL;
-		struct sip_build *b;
-		struct pb_text t;
-		char buf[32];
-
-		if (!at || sip_dialog_begin(leg->dialog, PB_STR("INFO"), &b))
-			return false;
-		pb_text_init_buf(&t, buf, sizeof(buf));
-		pb_text_addf(&t, "Signal=%d\r\n", (int)(at - keys));
-		sip_common_headers(sip_conf(leg->on), b, false);
-		sip_dialog_send(leg->dialog, PB_STR("application/dtmf-relay"), pb_text_str(&t), NULL, NULL, NULL);
-	}
-	return true;
-}
-
 bool sip_leg_out_event(struct sip_leg *leg, enum pb_chan_event ev, struct pb_msg *m)
 {
 	switch (ev) {
 	case PB_CHAN_UPDATE:
 		return late_answer(leg, m);
 	case PB_CHAN_DTMF:
-		return send_dtmf(leg, m);
 	case PB_CHAN_PROGRESS:
 	case PB_CHAN_RINGING:
 	case PB_CHAN_ANSWERED:

@@ -6,7 +6,7 @@
  * sip.c       descriptor, life, status   registrar.c REGISTER
  * request.c   which part takes a request generic.c   sip.<method>
  * params.c    headers <-> parameters     generate.c  xsip.generate
- * leg.c, leg_in.c, leg_out.c: calls      target.c    where a URI leads
+ * leg.c, leg_in.c, leg_out.c, leg_dtmf.c: calls      target.c    where a URI leads
  */
 #ifndef SIP_MODULE_H
 #define SIP_MODULE_H

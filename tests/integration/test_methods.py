@@ -91,6 +91,9 @@ def inside_a_call(t):
 	equal(call.info('application/dtmf-relay', 'Signal=5\r\nDuration=160\r\n').status, 200, 'a digit')
 	contains(watcher.expect('%%<message::'), ':text=5:', 'what a script sees of chan.dtmf')
 	e.wait_sniffed('chan.dtmf', where=lambda m: m.get('text') == '(hidden)')  # digits stay out of traces
+	info = b.request('INFO')
+	equal((info.get('Content-Type'), info.body), ('application/dtmf-relay', b'Signal=5\r\n'), 'the digit goes on')
+	b.reply(info, 200, 'OK')
 	equal(call.info('text/plain', 'hello').status, 415, 'some other text')
 	m = e.wait_sniffed('sip.info')
 	ok((m.get('id') or '').startswith('sip/'), 'the call is named')
