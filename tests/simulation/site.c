@@ -236,6 +236,7 @@ static void ask_status(void *arg)
 	struct question *q = arg;
 	struct pb_msg *m = pb_msg_new(PB_STR("engine.status"));
 
+	pb_msg_set(m, PB_STR("module"), PB_STR("sip"));
 	pb_bus_dispatch(pb_engine_bus(site.engine[q->side]), m, NULL, answered, q);
 }
 
