@@ -17,8 +17,13 @@
 
 /* ---- What becomes of the calls ------------------------------------------------ */
 
-#define AT(from, span) { from, span }
+#define AT(from, span)                                                                             \
+	{                                                                                          \
+		from, span                                                                         \
+	}
 
+/* A row is a fate. */
+/* clang-format off */
 const struct fate fates[] = {
 	{ .name = "the caller hangs up", .code = 200, .answer = AT(100, 3000),
 	  .caller_bye = AT(200, 40000), .wants = { 200 } },
@@ -78,6 +83,7 @@ const struct fate fates[] = {
 	{ .name = "originated and refused", .flags = FATE_ORIGINATED, .code = 486,
 	  .answer = AT(0, 1000) },
 };
+/* clang-format on */
 
 unsigned fates_count(void)
 {
@@ -210,7 +216,8 @@ static void open_site(uint64_t seed, unsigned loss_permille, unsigned calls, FIL
 	static const char *const modules[] = { "sip", "cdrbuild", NULL };
 	struct site_args args = {
 		.seed = seed,
-		.link = { .loss_permille = loss_permille, .duplicate_permille = 50,
+		.link = { .loss_permille = loss_permille,
+			  .duplicate_permille = 50,
 			  .delay_min_us = 1000,
 			  /* every fourth wire is slower than T1: all is said twice */
 			  .delay_max_us = seed % 4 == 3 ? 900000 : 50000 },
@@ -268,7 +275,8 @@ static void every_call_ends(void)
 
 static void same_seed_same_log(void)
 {
-	struct result first = run(7, 270, NULL), other = run(8, 270, NULL), again = run(7, 270, NULL);
+	struct result first = run(7, 270, NULL), other = run(8, 270, NULL),
+		      again = run(7, 270, NULL);
 
 	CU_ASSERT_EQUAL(first.failures + other.failures + again.failures, 0);
 	CU_ASSERT_EQUAL(first.wire, again.wire);

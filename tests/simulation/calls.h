@@ -19,28 +19,28 @@ struct span {
 };
 
 enum {
-	FATE_UNKNOWN = 1,     /* B knows no such number */
-	FATE_SILENT = 2,      /* B sends it where nobody is */
-	FATE_PATIENCE = 4,    /* B lets it ring for a limited time */
-	FATE_NO_ACK = 8,      /* the caller never acknowledges */
-	FATE_CALLER_GONE = 16, /* the caller's Contact is where nobody is */
-	FATE_CALLEE_GONE = 32, /* ... the callee's */
-	FATE_EARLY_BYE = 64,  /* the caller gives up by BYE, if it can */
-	FATE_LATE_OFFER = 128, /* the caller sends no SDP at first */
-	FATE_ORIGINATED = 256, /* engine A calls by itself */
+	FATE_UNKNOWN = 1,           /* B knows no such number */
+	FATE_SILENT = 2,            /* B sends it where nobody is */
+	FATE_PATIENCE = 4,          /* B lets it ring for a limited time */
+	FATE_NO_ACK = 8,            /* the caller never acknowledges */
+	FATE_CALLER_GONE = 16,      /* the caller's Contact is where nobody is */
+	FATE_CALLEE_GONE = 32,      /* ... the callee's */
+	FATE_EARLY_BYE = 64,        /* the caller gives up by BYE, if it can */
+	FATE_LATE_OFFER = 128,      /* the caller sends no SDP at first */
+	FATE_ORIGINATED = 256,      /* engine A calls by itself */
 	FATE_DROP_CALLER_LEG = 512, /* `drop` means B's incoming leg, else the outgoing */
 };
 
 struct fate {
 	const char *name;
 	unsigned flags;
-	unsigned code;	    /* what the callee answers; 0: it only rings */
-	struct span answer; /* from its INVITE on */
-	struct span cancel; /* the caller gives up, from its INVITE on */
+	unsigned code;                      /* what the callee answers; 0: it only rings */
+	struct span answer;                 /* from its INVITE on */
+	struct span cancel;                 /* the caller gives up, from its INVITE on */
 	struct span caller_bye, callee_bye; /* from the answer on, as each sees it */
-	struct span drop; /* call.drop in engine B, or A when it has originated */
-	struct span hold; /* how long call.route is held in each engine */
-	unsigned wants[4]; /* final codes that the caller may see */
+	struct span drop;                   /* call.drop in engine B, or A when it has originated */
+	struct span hold;                   /* how long call.route is held in each engine */
+	unsigned wants[4];                  /* final codes that the caller may see */
 };
 
 extern const struct fate fates[];
@@ -80,7 +80,8 @@ void witness_reset(void);
  * In a handler: hold `m` for that long, then set its return value; every other
  * time the answer comes from another loop. PB_PASS when it is not to be held.
  */
-enum pb_verdict witness_hold(struct pb_msg *m, struct pb_ctx *cx, struct span s, struct pb_str retval);
+enum pb_verdict witness_hold(struct pb_msg *m, struct pb_ctx *cx, struct span s,
+			     struct pb_str retval);
 /** The engines have stopped: what is held still will not be answered. */
 void witness_let_go(void);
 /** Each leg started, hung up and was reported once. */

@@ -53,7 +53,8 @@ static void on_timer(void *arg)
 	pb_loop_post(site.phones, &h->work);
 }
 
-enum pb_verdict witness_hold(struct pb_msg *m, struct pb_ctx *cx, struct span s, struct pb_str retval)
+enum pb_verdict witness_hold(struct pb_msg *m, struct pb_ctx *cx, struct span s,
+			     struct pb_str retval)
 {
 	struct held *h = calloc(1, sizeof(*h));
 

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SDP PB_STR("v=0\r\no=- 1 1 IN IP4 10.0.0.3\r\ns=-\r\nc=IN IP4 10.0.0.3\r\nt=0 0\r\n" \
-		   "m=audio 4000 RTP/AVP 0\r\n")
+#define SDP                                                                                        \
+	PB_STR("v=0\r\no=- 1 1 IN IP4 10.0.0.3\r\ns=-\r\nc=IN IP4 10.0.0.3\r\nt=0 0\r\n"           \
+	       "m=audio 4000 RTP/AVP 0\r\n")
 #define SDP_TYPE PB_STR("application/sdp")
 
 /* Whose other side does not hang up in this time never will. */
@@ -56,7 +57,8 @@ static void on_caller_timer(void *arg)
 		return;
 	}
 	if (!f->caller_bye.span && !(f->flags & FATE_CALLER_GONE))
-		site_fail("call %u, %s: nobody has hung up on the caller", caller_number(p), f->name);
+		site_fail("call %u, %s: nobody has hung up on the caller", caller_number(p),
+			  f->name);
 	sip_dialog_bye(p->dialog);
 	over(p);
 }
@@ -183,7 +185,8 @@ static void on_callee_timer(void *arg)
 		return;
 	}
 	if (!f->callee_bye.span)
-		site_fail("call %u, %s: nobody has hung up on the callee", callee_number(p), f->name);
+		site_fail("call %u, %s: nobody has hung up on the callee", callee_number(p),
+			  f->name);
 	sip_dialog_bye(p->dialog);
 	over(p);
 }

@@ -154,7 +154,8 @@ static void open_phones(void *arg)
 	struct sip_listener_args l = { .name = PB_STR("phones") };
 
 	pb_addr_parse(PB_STR("0.0.0.0"), 5060, &l.local);
-	if (sip_ua_new(&a, &site.ua) != 0 || sip_transport_listen(sip_ua_transport(site.ua), &l) != 0)
+	if (sip_ua_new(&a, &site.ua) != 0 ||
+	    sip_transport_listen(sip_ua_transport(site.ua), &l) != 0)
 		abort();
 }
 
@@ -236,6 +237,7 @@ static void ask_status(void *arg)
 	struct question *q = arg;
 	struct pb_msg *m = pb_msg_new(PB_STR("engine.status"));
 
+	pb_msg_set(m, PB_STR("module"), PB_STR("sip"));
 	pb_bus_dispatch(pb_engine_bus(site.engine[q->side]), m, NULL, answered, q);
 }
 

@@ -22,7 +22,7 @@ struct series {
 	struct pb_timer timer; /* the next one */
 	unsigned every_ms;
 	unsigned number, text; /* sent so far; which text it is */
-	unsigned tries;	       /* of the present one */
+	unsigned tries;        /* of the present one */
 	uint32_t cseq, nc;
 	char method[16], call_id[64], tag[64];
 	char challenge[512]; /* the last one: used again until it is stale */
@@ -56,7 +56,9 @@ static void add_credentials(struct series *s, struct sip_build *b, struct pb_str
 	struct pb_text t;
 	struct sip_auth a;
 	struct sip_login login = {
-		.method = pb_str_z(s->method), .uri = uri, .nc = ++s->nc,
+		.method = pb_str_z(s->method),
+		.uri = uri,
+		.nc = ++s->nc,
 		.cnonce = sip_transport_id(sip_ua_transport(site.ua), cnonce),
 	};
 
@@ -100,8 +102,8 @@ static void transmit(struct series *s)
 	struct sip_path path;
 	struct sip_build *b;
 	struct pb_addr addr;
-	int n = is_register(s) ? snprintf(uri, sizeof(uri), "sip:10.0.0.1") :
-				 snprintf(uri, sizeof(uri), "sip:%u@10.0.0.1",
+	int n = is_register(s) ? snprintf(uri, sizeof(uri), "sip:10.0.0.1")
+			       : snprintf(uri, sizeof(uri), "sip:%u@10.0.0.1",
 					  (number_of(s) + s->number) % USERS);
 
 	pb_addr_parse(PB_STR("10.0.0.1"), 5060, &addr);
@@ -244,8 +246,8 @@ static void expect_texts(void)
 {
 	for (unsigned i = 0; i < texts; i++) {
 		if (heard[i] != 1 || arrived[i] != 1)
-			site_fail("text %u was %u times on the bus and arrived %u times", i, heard[i],
-				  arrived[i]);
+			site_fail("text %u was %u times on the bus and arrived %u times", i,
+				  heard[i], arrived[i]);
 	}
 }
 
@@ -255,8 +257,10 @@ static uint64_t run(uint64_t seed)
 	static const struct sip_ua_ops phones = { .request = on_request };
 	struct site_args args = {
 		.seed = seed,
-		.link = { .loss_permille = 100, .duplicate_permille = 50,
-			  .delay_min_us = 1000, .delay_max_us = 50000 },
+		.link = { .loss_permille = 100,
+			  .duplicate_permille = 50,
+			  .delay_min_us = 1000,
+			  .delay_max_us = 50000 },
 		.engines = 1,
 		.conf = "users",
 		.modules = modules,
@@ -283,7 +287,8 @@ static uint64_t run(uint64_t seed)
 		registered += users[i].registers.accepted;
 	if (registered < USERS * (HOUR_MS / AGAIN_MS - 1) || stored != registered)
 		site_fail("%u registrations, %u on the bus", registered, stored);
-	printf("     seed %llu: %u registrations, %u texts, %llu packets, %.0f s simulated in %.2f s, "
+	printf("     seed %llu: %u registrations, %u texts, %llu packets, %.0f s simulated in %.2f "
+	       "s, "
 	       "log %016llx %016llx\n",
 	       (unsigned long long)seed, registered, texts, (unsigned long long)site.wire.lines,
 	       (double)pb_sim_now_us(site.sim) / 1e6, (double)(clock() - began) / CLOCKS_PER_SEC,

@@ -164,7 +164,8 @@ void witness_expect_ended(void)
 
 			if (!leg->startups && !leg->hangups && !leg->finals)
 				continue;
-			if (leg->startups != 1 || leg->hangups != 1 || leg->finals != 1 || leg->late)
+			if (leg->startups != 1 || leg->hangups != 1 || leg->finals != 1 ||
+			    leg->late)
 				site_fail("call %u, %s: leg %u of engine %c has %u startups, %u "
 					  "hangups, %u final records, %u messages too late",
 					  leg->number, fate_of(leg->number)->name, i,
@@ -177,18 +178,12 @@ void witness_expect_ended(void)
 /* ---- The module ----------------------------------------------------------------------- */
 
 static const struct pb_handler handlers[] = {
-	{ "call.preroute", 1, .fn = on_preroute },
-	{ "call.route", 100, .fn = on_route },
-	{ "call.execute", 1, .fn = on_execute },
-	{ "chan.startup", 1, .fn = on_startup },
-	{ "chan.hangup", 1, .fn = on_hangup },
-	{ "call.progress", 1, .fn = on_event },
-	{ "call.ringing", 1, .fn = on_event },
-	{ "call.answered", 1, .fn = on_event },
-	{ "chan.connected", 1, .fn = on_event },
-	{ "chan.disconnected", 1, .fn = on_event },
-	{ "call.cdr", 100, .fn = on_cdr },
-	{ NULL },
+	{ "call.preroute", 1, .fn = on_preroute }, { "call.route", 100, .fn = on_route },
+	{ "call.execute", 1, .fn = on_execute },   { "chan.startup", 1, .fn = on_startup },
+	{ "chan.hangup", 1, .fn = on_hangup },     { "call.progress", 1, .fn = on_event },
+	{ "call.ringing", 1, .fn = on_event },     { "call.answered", 1, .fn = on_event },
+	{ "chan.connected", 1, .fn = on_event },   { "chan.disconnected", 1, .fn = on_event },
+	{ "call.cdr", 100, .fn = on_cdr },         { NULL },
 };
 
 const struct pb_module witness = {
