@@ -217,23 +217,23 @@ static void ids(void)
 	unsigned char random[SIP_ID_RANDOM] = { 0 };
 	char a[SIP_ID_BYTES], b[SIP_BRANCH_BYTES], other[SIP_ID_BYTES];
 
-	for (unsigned loop = 0; loop < 1024; loop++) {
+	for (unsigned loop = 0; loop < 1000; loop++) {
 		struct pb_str id = sip_id_make(a, random, loop);
 
-		CU_ASSERT_EQUAL(sip_id_loop(id, 1024), (int)loop);
+		CU_ASSERT_EQUAL(sip_id_loop(id, 1000), (int)loop);
 		CU_ASSERT_EQUAL(sip_id_loop(id, loop), -1);
 	}
-	PB_SAME(sip_branch_make(b, random, 2), "z9hG4bKacaaaaaaaaaaaaaa");
+	PB_SAME(sip_branch_make(b, random, 2), "z9hG4bK002000000000000000000000");
 	CU_ASSERT_EQUAL(sip_branch_loop(pb_str(b, sizeof(b)), 3), 2);
-	CU_ASSERT_EQUAL(sip_branch_loop(PB_STR("Z9HG4BKACAAAAAAAAAAAAAA"), 3), 2);
+	CU_ASSERT_EQUAL(sip_branch_loop(PB_STR("Z9HG4BK002000000000000000000000"), 3), 2);
 	CU_ASSERT_EQUAL(sip_branch_loop(PB_STR("z9hG4bK"), 3), -1);
-	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("acaaaaaaaaaaaaa"), 3), -1);
-	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("acaaaaaaaaaaaaaa1"), 3), -1);
-	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("acaaaaaaaaaaaaa1"), 3), -1);
+	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("00200000000000000000000"), 3), -1);
+	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("0020000000000000000000000"), 3), -1);
+	CU_ASSERT_EQUAL(sip_id_loop(PB_STR("00200000000000000000000a"), 3), -1);
 	CU_ASSERT_EQUAL(sip_id_loop(PB_STR_NULL, 3), -1);
 	/* Each random bit that goes in shows. */
 	sip_id_make(a, random, 0);
-	for (unsigned bit = 0; bit < 70; bit++) {
+	for (unsigned bit = 0; bit < 8 * SIP_ID_RANDOM; bit++) {
 		random[bit / 8] ^= (unsigned char)(1u << bit % 8);
 		sip_id_make(other, random, 0);
 		CU_ASSERT(memcmp(a, other, sizeof(a)) != 0);
