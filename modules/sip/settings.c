@@ -33,7 +33,7 @@ const struct pb_opt sip_options[] = {
 	{ PB_OPT_INT, "t4", AT(t4), .def = 5000, .lo = 1000, .hi = 25000, .unit = "ms", .flags = PB_OPT_STRICT,
 	  .doc = "Timer T4." },
 	{ PB_OPT_INT, "maxchans", AT(maxchans), .def = 0, .lo = 0, .hi = 10000000,
-	  .doc = "Calls at once; 0: no limit." },
+	  .doc = "Channels at once, divided among the loops; 0: no limit." },
 	{ PB_OPT_BOOL, "generate", AT(generate), .def = 0, .doc = "Send requests for xsip.generate." },
 	{ PB_OPT_BOOL, "info", AT(info), .def = 1, .doc = "Take INFO." },
 	{ PB_OPT_BOOL, "options", AT(options), .def = 1, .doc = "Answer OPTIONS; older spelling of [options] enable." },

@@ -48,6 +48,15 @@ static int listener_addr(const struct sip_listener_conf *l, struct pb_addr *out)
 	return pb_addr_parse(ip, (uint16_t)l->port, out);
 }
 
+/* A limit of the engine, divided among the loops; rounded up, so that it is
+ * never a call less than asked for. */
+static unsigned share_of(const struct sip_loop *sl, int64_t limit)
+{
+	unsigned n = pb_loops_calls(pb_loop_set(sl->cx->loop));
+
+	return (unsigned)((limit + n - 1) / n);
+}
+
 static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
 {
 	struct sip_listener_args a = {
@@ -122,7 +131,7 @@ static int loop_start(struct pb_ctx *cx)
 	err = pb_driver_new(sl->cx, "sip/", &sip_chan_ops, &sl->driver);
 	if (err)
 		return err;
-	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
+	pb_driver_limits(sl->driver, share_of(sl, s->maxchans), 0, 0);
 	sl->digest = sip_digest_new();
 	sl->nonces = sip_nonces_new(pb_str(sh->key, sizeof(sh->key)));
 	sl->counts = sip_counts_new(COUNTS);
@@ -148,7 +157,7 @@ static void loop_reload(struct pb_ctx *cx, const void *old)
 		return;
 	sip_stack_set_timing(sl->stack, &t);
 	set_server(sl);
-	pb_driver_limits(sl->driver, (unsigned)s->maxchans, 0, 0);
+	pb_driver_limits(sl->driver, share_of(sl, s->maxchans), 0, 0);
 }
 
 /* ---- The module --------------------------------------------------------------------------- */
