@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 
 #define FIRST_BYTES 3072
+#define SMALL_BYTES 512
 #define BLOCK_BYTES 4096
 #define ALIGN alignof(max_align_t)
 
@@ -33,24 +34,38 @@ struct pb_arena {
 	struct block *blocks; /* further blocks, newest first; not the first one */
 	struct farewell *farewells; /* inside the arena, newest first */
 	size_t used, limit;
+	uint32_t first_bytes;
+	uint32_t block_bytes; /* of the next block */
 	bool failed;
-	alignas(max_align_t) char first[FIRST_BYTES];
+	alignas(max_align_t) char first[];
 };
 
-struct pb_arena *pb_arena_new(size_t limit_bytes)
+static struct pb_arena *make(size_t limit_bytes, uint32_t first_bytes)
 {
-	struct pb_arena *a = pb_alloc(sizeof(*a));
+	struct pb_arena *a = pb_alloc(sizeof(*a) + first_bytes);
 
 	if (!a)
 		return NULL;
+	a->first_bytes = first_bytes;
+	a->block_bytes = first_bytes < BLOCK_BYTES / 2 ? first_bytes * 2 : BLOCK_BYTES;
 	a->at = a->first;
-	a->end = a->first + FIRST_BYTES;
+	a->end = a->first + first_bytes;
 	a->blocks = NULL;
 	a->farewells = NULL;
 	a->used = 0;
 	a->limit = limit_bytes;
 	a->failed = false;
 	return a;
+}
+
+struct pb_arena *pb_arena_new(size_t limit_bytes)
+{
+	return make(limit_bytes, FIRST_BYTES);
+}
+
+struct pb_arena *pb_arena_new_small(size_t limit_bytes)
+{
+	return make(limit_bytes, SMALL_BYTES);
 }
 
 static void drop_blocks(struct pb_arena *a)
@@ -82,7 +97,7 @@ void pb_arena_reset(struct pb_arena *a)
 {
 	drop_blocks(a);
 	a->at = a->first;
-	a->end = a->first + FIRST_BYTES;
+	a->end = a->first + a->first_bytes;
 	a->used = 0;
 	a->failed = false;
 }
@@ -98,11 +113,13 @@ static char *fail(struct pb_arena *a)
  * given up, which for text of header size costs little. */
 static char *refill(struct pb_arena *a, size_t n)
 {
-	size_t size = n + ALIGN > BLOCK_BYTES ? n + ALIGN : BLOCK_BYTES;
+	size_t size = n + ALIGN > a->block_bytes ? n + ALIGN : a->block_bytes;
 	struct block *b = pb_alloc(sizeof(*b) + size);
 
 	if (!b)
 		return fail(a);
+	if (a->block_bytes < BLOCK_BYTES)
+		a->block_bytes *= 2;
 	b->next = a->blocks;
 	b->size = size;
 	a->blocks = b;

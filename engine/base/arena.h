@@ -18,6 +18,8 @@ struct pb_arena;
  * @return NULL when there is no memory.
  */
 struct pb_arena *pb_arena_new(size_t limit_bytes);
+/** The same for what lives long and holds little: it begins with half a kilobyte. */
+struct pb_arena *pb_arena_new_small(size_t limit_bytes);
 void pb_arena_free(struct pb_arena **a);
 
 /**

@@ -45,7 +45,7 @@ struct pb_chan {
 	struct pb_arena *arena;
 	struct pb_str id, address, billid, targetid, lastpeerid, status, reason;
 	struct pb_chan *peer;
-	struct pb_msg *params; /* for disconnected and hangup */
+	struct pb_msg *params; /* for disconnected and hangup; NULL: none yet */
 	struct pb_notices *notices;
 	struct pb_questions questions;
 	struct pb_timer timeout, maxcall;

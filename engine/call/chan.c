@@ -149,10 +149,9 @@ struct pb_chan *pb_chan_new(const struct pb_chan_args *args)
 	c = pb_alloc_zero(1, sizeof(*c));
 	if (!c)
 		return NULL;
-	c->arena = pb_arena_new(CHAN_LIMIT);
-	c->params = pb_msg_new(PB_STR("params"));
+	c->arena = pb_arena_new_small(CHAN_LIMIT);
 	c->notices = pb_notices_new(d->cx.bus);
-	if (!c->arena || !c->params || !c->notices)
+	if (!c->arena || !c->notices)
 		goto fail;
 	pb_questions_init(&c->questions);
 	pb_timer_init(&c->timeout, on_timeout, c);
@@ -197,13 +196,19 @@ static void unlist(struct pb_chan *c)
 	c->routing = false;
 }
 
+/* Most channels store nothing until they end: the store is made then. */
+static size_t stored(const struct pb_chan *c)
+{
+	return c->params ? pb_msg_count(c->params) : 0;
+}
+
 static void send_hangup(struct pb_chan *c, struct pb_str reason)
 {
 	struct pb_msg *m = pb_chan_msg(c, PB_STR("chan.hangup"), false);
 
 	if (!m)
 		return;
-	for (size_t i = 0; i < pb_msg_count(c->params); i++)
+	for (size_t i = 0; i < stored(c); i++)
 		pb_msg_set(m, pb_msg_at(c->params, i)->name, pb_msg_at(c->params, i)->value);
 	if (reason.n)
 		pb_msg_set(m, PB_STR("reason"), reason);
@@ -232,7 +237,7 @@ static void tell_peer(struct pb_chan *p, struct pb_chan *gone, struct pb_str rea
 		p->driver->ops->drop(p, reason, NULL);
 		return;
 	}
-	for (size_t i = 0; i < pb_msg_count(gone->params); i++) {
+	for (size_t i = 0; i < stored(gone); i++) {
 		const struct pb_param *x = pb_msg_at(gone->params, i);
 
 		if (!pb_msg_has(m, x->name))
@@ -429,7 +434,10 @@ void pb_chan_set_address(struct pb_chan *c, struct pb_str address)
 
 void pb_chan_set_param(struct pb_chan *c, struct pb_str name, struct pb_str value)
 {
-	pb_msg_set(c->params, name, value);
+	if (!c->params)
+		c->params = pb_msg_new(PB_STR("params"));
+	if (c->params)
+		pb_msg_set(c->params, name, value);
 }
 
 void pb_chan_copy_params(struct pb_chan *c, const struct pb_msg *m)
@@ -439,7 +447,7 @@ void pb_chan_copy_params(struct pb_chan *c, const struct pb_msg *m)
 	while (pb_str_cut(&list, ',', &name)) {
 		name = pb_str_trim(name);
 		if (pb_msg_has(m, name))
-			pb_msg_set(c->params, name, pb_msg_get(m, name));
+			pb_chan_set_param(c, name, pb_msg_get(m, name));
 	}
 }
 

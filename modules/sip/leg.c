@@ -7,7 +7,7 @@
 
 struct sip_leg *sip_leg_new(struct sip_loop *sl, bool outgoing)
 {
-	struct pb_arena *a = pb_arena_new(LEG_LIMIT);
+	struct pb_arena *a = pb_arena_new_small(LEG_LIMIT);
 	struct sip_leg *leg = a ? pb_arena_alloc(a, sizeof(*leg)) : NULL;
 
 	if (!leg) {
