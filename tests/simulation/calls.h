@@ -56,7 +56,7 @@ struct phone {
 	struct sip_txn_id invite; /* callee */
 	struct pb_timer timer;
 	unsigned used; /* INVITEs seen or sent */
-	bool answered, over;
+	bool answered, acknowledged, over;
 	unsigned outcome; /* caller: the final code */
 };
 

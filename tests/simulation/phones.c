@@ -211,6 +211,15 @@ static void on_cancel(void *arg, struct sip_dialog *d, struct sip_txn_id invite,
 	over(arg);
 }
 
+static void on_ack(void *arg, struct sip_dialog *d, const struct sip_arrival *in)
+{
+	struct phone *p = arg;
+
+	(void)d;
+	(void)in;
+	p->acknowledged = true;
+}
+
 static void on_no_ack(void *arg, struct sip_dialog *d)
 {
 	struct phone *p = arg;
@@ -240,6 +249,7 @@ static void on_failed(void *arg, struct sip_dialog *d, struct sip_txn_id id, enu
 static const struct sip_dialog_ops callee_ops = {
 	.request = on_callee_request,
 	.cancel = on_cancel,
+	.ack = on_ack,
 	.no_ack = on_no_ack,
 	.failed = on_failed,
 };
