@@ -176,6 +176,8 @@ static int read_main(struct pb_engine *e, struct pb_findings *f)
 		return -ENOMEM;
 	err = pb_conf_load(path.p, &env, true, f, &e->main);
 	if (!err)
+		err = pbi_main_check(e->main, e->arena, f);
+	if (!err)
 		err = pb_cfg_load(cfg.p, f, &e->cfg);
 	if (!err)
 		err = pb_cfg_read(e->cfg, pbi_cfg_rows, &e->set, e->arena, f);

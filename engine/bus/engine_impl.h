@@ -86,6 +86,11 @@ enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADE
        PBI_ENG_RESTART };
 extern const struct pb_log_row pbi_engine_rows[];
 
+/* mainrows.c */
+extern const struct pb_opt pbi_main_rows[];
+/** Findings about the main file. @return 0, -EINVAL (errors), -ENOMEM. */
+int pbi_main_check(const struct pb_conf *main, struct pb_arena *a, struct pb_findings *f);
+
 /* module.c */
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
 int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);

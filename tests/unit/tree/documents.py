@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What the documents name is there: files, functions, targets of make, and one page a module."""
+"""What the documents name is there: files and functions; each module has its page, each lock its reason, and
+each file is distributed."""
 
 import os
 import re
 import sys
 
 sys.dont_write_bytecode = True
-from tree import TOP, Report, files, text
+from tree import Report, files, text
 
 report = Report('documents')
 tree = set(files()) | {'COPYING'}
@@ -44,10 +45,11 @@ for module in sorted({p.split('/')[1] for p in files('.am', under=('modules',))}
 
 readme = text('README').rstrip('\n').split('\n')
 report.check(len(readme) <= 45 and max(map(len, readme)) <= 100, 'README', 'fits a screen')
-listed = text('Makefile.am')
-for fragment in files('.am'):
-	if fragment.count('/') and not re.search(r'(stack|engine)/', fragment):
-		report.check(f'include {fragment}' in listed or f'include {fragment}' in
-			'\n'.join(text(p) for p in files('.am')), fragment, 'is included by no Makefile')
-report.check(os.path.exists(os.path.join(TOP, 'COPYING')), 'COPYING', 'is there')
+# What no fragment names is not distributed.
+fragments = '\n'.join(text(p) for p in files('.am'))
+for path in tree:
+	if path.endswith('.am') and path != 'Makefile.am':
+		report.check(f'include {path}' in fragments, path, 'is included by no other .am')
+	elif not path.endswith('.am') and path != 'configure.ac' and not os.path.basename(path).startswith('.'):
+		report.check(path in fragments, path, 'is named in no .am, so it is not distributed')
 report.end(at_least=100)

@@ -31,7 +31,7 @@ for path, body in sources.items():
 		said = re.search(r'\.doc\s*=\s*((?:"(?:\\.|[^"\\])*"\s*)+)', body[row.start():end])
 		joined = ''.join(re.findall(r'"((?:\\.|[^"\\])*)"', said[1])) if said else ''
 		report.check(is_help(joined), line_of(path, row.start()), f'option without a line of help: {joined!r}')
-	for row in re.finditer(r'\bACCEPTED\(PB_OPT_\w+, "([^"]*)", "([^"]*)"\)', body):
+	for row in re.finditer(r'\b(?:ACCEPTED|FREE|FREE_ACCEPTED)\((?:PB_OPT_\w+, )?"([^"]*)", "([^"]*)"\)', body):
 		report.check(is_help(row[2]), line_of(path, row.start()), f'option {row[1]} without a line of help')
 
 # What the log and `check` can say: an id each, with help, and used.
