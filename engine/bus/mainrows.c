@@ -5,26 +5,41 @@
  */
 #include "bus/engine_impl.h"
 
-#define ACCEPTED(key, text) { PB_OPT_OTHER, key, 0, .flags = PB_OPT_ACCEPTED, .doc = text }
-#define FREE(name, text) { PB_OPT_OTHER, "", 0, .section = name, .flags = PB_OPT_PREFIX, .doc = text }
+#define ACCEPTED(key, text)                                                                        \
+	{                                                                                          \
+		PB_OPT_OTHER, key, 0, .flags = PB_OPT_ACCEPTED, .doc = text                        \
+	}
+#define FREE(name, text)                                                                           \
+	{                                                                                          \
+		PB_OPT_OTHER, "", 0, .section = name, .flags = PB_OPT_PREFIX, .doc = text          \
+	}
 #define FREE_ACCEPTED(name, text)                                                                  \
-	{ PB_OPT_OTHER, "", 0, .section = name, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED, .doc = text }
+	{                                                                                          \
+		PB_OPT_OTHER, "", 0, .section = name, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED,    \
+				     .doc = text                                                   \
+	}
 
 const struct pb_opt pbi_main_rows[] = {
 	{ PB_OPT_BOOL, "modload", 0, .def = 1, .flags = PB_OPT_ONCE,
 	  .doc = "Load modules that [modules] does not name." },
-	{ PB_OPT_STR, "nodename", 0, .flags = PB_OPT_ONCE, .doc = "Name of this node; empty: the host's." },
+	{ PB_OPT_STR, "nodename", 0, .flags = PB_OPT_ONCE,
+	  .doc = "Name of this node; empty: the host's." },
 	{ PB_OPT_STR, "trackparam", 0, .defs = "handlers", .flags = PB_OPT_ONCE,
 	  .doc = "Parameter that lists the handlers a message met: a name, yes (handlers) or no." },
-	{ PB_OPT_BOOL, "msgsniff", 0, .flags = PB_OPT_ONCE, .doc = "Start with the sniffer on (module msgsniff)." },
-	{ PB_OPT_STR, "filtersniff", 0, .flags = PB_OPT_ONCE, .doc = "As `sniffer filter` (module msgsniff)." },
-	{ PB_OPT_OTHER, "agesniff", 0, .flags = PB_OPT_ONCE, .doc = "As `sniffer age` (module msgsniff)." },
-	{ PB_OPT_STR, "filtersniffparams", 0, .flags = PB_OPT_ONCE, .doc = "As `sniffer params` (module msgsniff)." },
+	{ PB_OPT_BOOL, "msgsniff", 0, .flags = PB_OPT_ONCE,
+	  .doc = "Start with the sniffer on (module msgsniff)." },
+	{ PB_OPT_STR, "filtersniff", 0, .flags = PB_OPT_ONCE,
+	  .doc = "As `sniffer filter` (module msgsniff)." },
+	{ PB_OPT_OTHER, "agesniff", 0, .flags = PB_OPT_ONCE,
+	  .doc = "As `sniffer age` (module msgsniff)." },
+	{ PB_OPT_STR, "filtersniffparams", 0, .flags = PB_OPT_ONCE,
+	  .doc = "As `sniffer params` (module msgsniff)." },
 	{ PB_OPT_STR, "msgsniff_trackname", 0, .flags = PB_OPT_ONCE,
 	  .doc = "Whether the sniffer appears in `handlers`: a name, yes or no." },
 	FREE("modules", "FILE=BOOL: whether to load that module; empty means yes."),
 	FREE("run_params", "NAME=VALUE: further run parameters; others are filled in."),
-	{ PB_OPT_OTHER, "msgsniff:", 0, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED, .doc = "Rules of the sniffer." },
+	{ PB_OPT_OTHER, "msgsniff:", 0, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED,
+	  .doc = "Rules of the sniffer." },
 	{ PB_OPT_OTHER, "dump_msg_", 0, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED,
 	  .doc = "What the sniffer tells of objects in messages." },
 	ACCEPTED("modpath", "Modules are where -m says, or installed."),

@@ -43,7 +43,9 @@ static bool page_has(struct pb_str word)
 /* `KEY` or KEY= : a word of its own, not part of another. */
 static bool page_has_key(const struct pb_opt *o)
 {
-	static const char *const around[][2] = { { "`", "`" }, { "`", "=" }, { " ", "=" }, { "\n", "=" }, { ";", "=" } };
+	static const char *const around[][2] = {
+		{ "`", "`" }, { "`", "=" }, { " ", "=" }, { "\n", "=" }, { ";", "=" }
+	};
 	const char *name = o->name;
 	struct pb_text t;
 	char buf[128];
@@ -201,5 +203,5 @@ static void log_rows(void)
 	each_module(look_at_log);
 }
 
-PB_TESTS("tree/rows_test", { "descriptors", descriptors }, { "options", options }, { "handlers", handlers },
-	 { "commands", commands }, { "log rows", log_rows })
+PB_TESTS("tree/rows_test", { "descriptors", descriptors }, { "options", options },
+	 { "handlers", handlers }, { "commands", commands }, { "log rows", log_rows })
