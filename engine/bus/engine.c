@@ -431,23 +431,52 @@ static void stop_tick(void *arg)
 
 /* ---- Starting, stopping --------------------------------------------------------------------- */
 
+/* A module that fails is left out; the answer is an error only when it is
+ * required. */
+static int left_out(struct pbi_module *m, int err)
+{
+	pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_START_FAILED], "module %s did not start: %s", m->d->name,
+	       strerror(-err));
+	pbi_module_stop(m);
+	return m->required ? err : 0;
+}
+
+/* Every loop has taken over what this thread has posted so far. */
+static void flush_loops(struct pb_engine *e)
+{
+	for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
+		pb_loop_call(pb_loops_at(e->loops, i), nothing, NULL);
+}
+
+/* Ports are opened last: the first packet finds every handler on every loop. */
+static int open_modules(struct pb_engine *e)
+{
+	int err = 0;
+
+	flush_loops(e);
+	for (unsigned i = 0; i < e->module_count && !err; i++) {
+		struct pbi_module *m = e->modules[i];
+		int one = m->started ? pbi_module_open(m) : 0;
+
+		if (one)
+			err = left_out(m, one);
+		else if (m->started)
+			pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_LOADED], "module %s started", m->d->name);
+	}
+	return err;
+}
+
 static int start_modules(struct pb_engine *e)
 {
-	for (unsigned i = 0; i < e->module_count; i++) {
-		struct pbi_module *m = e->modules[i];
-		int err = pbi_module_start(m);
+	int err = 0;
 
-		if (!err) {
-			pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_LOADED], "module %s started", m->d->name);
-			continue;
-		}
-		pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_START_FAILED], "module %s did not start: %s",
-		       m->d->name, strerror(-err));
-		pbi_module_stop(m);
-		if (m->required)
-			return err;
+	for (unsigned i = 0; i < e->module_count && !err; i++) {
+		int one = pbi_module_start(e->modules[i]);
+
+		if (one)
+			err = left_out(e->modules[i], one);
 	}
-	return 0;
+	return err ? err : open_modules(e);
 }
 
 int pb_engine_start(struct pb_engine *e)

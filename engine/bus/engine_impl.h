@@ -95,6 +95,8 @@ int pbi_main_check(const struct pb_conf *main, struct pb_arena *a, struct pb_fin
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
 int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);
 int pbi_module_start(struct pbi_module *m);
+/* Once all have started, and every loop knows every handler. */
+int pbi_module_open(struct pbi_module *m);
 void pbi_module_stop(struct pbi_module *m);
 void pbi_module_free(struct pbi_module **m);
 void pbi_settings_put(struct pbi_settings *s);

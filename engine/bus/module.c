@@ -402,6 +402,15 @@ int pbi_module_start(struct pbi_module *m)
 	return err;
 }
 
+int pbi_module_open(struct pbi_module *m)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < pb_loops_count(m->e->loops) && !err; i++)
+		err = call_hook(m, m->d->loop_open, pb_loops_at(m->e->loops, i));
+	return err;
+}
+
 void pbi_module_stop(struct pbi_module *m)
 {
 	struct pb_engine *e = m->e;

@@ -83,8 +83,14 @@ struct pb_module {
 	 * handlers made from settings. @return 0 or a negative errno: not loaded.
 	 */
 	int (*start)(struct pb_ctx *cx);
-	/** On every loop (script loops too). Ports are opened here. */
+	/** On every loop (script loops too). Nothing comes in from outside yet. */
 	int (*loop_start)(struct pb_ctx *cx);
+	/**
+	 * On every loop, once all modules have started and every loop knows all
+	 * their handlers: ports that bring work are opened here. An error is as
+	 * one of start.
+	 */
+	int (*loop_open)(struct pb_ctx *cx);
 	/** New settings are in cx->settings (old ones in `old`): on every loop ... */
 	void (*loop_reload)(struct pb_ctx *cx, const void *old);
 	/** ... and then once on the home loop. */

@@ -141,7 +141,16 @@ static int loop_start(struct pb_ctx *cx)
 		sl->transport = sip_ua_transport(sl->ua);
 	}
 	set_server(sl);
-	for (size_t i = 0; i < s->listener_count && !err; i++)
+	return err;
+}
+
+static int loop_open(struct pb_ctx *cx)
+{
+	struct sip_loop *sl = sip_on(cx);
+	const struct sip_settings *s = cx->settings;
+	int err = 0;
+
+	for (size_t i = 0; sl->transport && i < s->listener_count && !err; i++)
 		err = open_listener(sl, &s->listeners[i]);
 	return err;
 }
@@ -284,6 +293,7 @@ PB_MODULE(sip) = {
 	.read = sip_settings_read,
 	.start = start,
 	.loop_start = loop_start,
+	.loop_open = loop_open,
 	.loop_reload = loop_reload,
 	.loop_stop = loop_stop,
 	.stop = stop,
