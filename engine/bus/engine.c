@@ -446,6 +446,7 @@ static void flush_loops(struct pb_engine *e)
 {
 	for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
 		pb_loop_call(pb_loops_at(e->loops, i), nothing, NULL);
+	pb_loops_turn(e->loops); /* where they have no threads */
 }
 
 /* Ports are opened last: the first packet finds every handler on every loop. */

@@ -211,6 +211,47 @@ static const struct pb_module second = {
 
 static const struct pb_module *const both[] = { &first, &second, NULL };
 
+/* ---- Ports open when every loop knows every handler --------------------------------- */
+
+static void late_done(struct pb_msg *m, bool handled, void *arg)
+{
+	(void)arg;
+	say(handled ? "taken" : "lost");
+	pb_msg_free(&m);
+}
+
+/* As a packet would on the loop's first turn with an open port. */
+static int opener_open(struct pb_ctx *cx)
+{
+	struct pb_msg *m = pb_msg_new(PB_STR("late.one"));
+
+	if (pb_loop_index(cx->loop) < pb_loops_calls(pb_loop_set(cx->loop)))
+		pb_bus_dispatch(cx->bus, m, NULL, late_done, NULL);
+	else
+		pb_msg_free(&m);
+	return 0;
+}
+
+static enum pb_verdict on_late(struct pb_msg *m, struct pb_ctx *cx)
+{
+	(void)m;
+	(void)cx;
+	return PB_HANDLED;
+}
+
+static const struct pb_handler taker_handlers[] = {
+	{ .message = "late.one", .priority = 100, .place = PB_HERE, .fn = on_late },
+	{ NULL },
+};
+
+static const struct pb_module opener = {
+	.abi = PB_MODULE_ABI, .name = "opener", .loop_open = opener_open
+};
+static const struct pb_module taker = {
+	.abi = PB_MODULE_ABI, .name = "taker", .handlers = taker_handlers
+};
+static const struct pb_module *const opening[] = { &opener, &taker, NULL };
+
 static void begin(void)
 {
 	start_error = 0;
@@ -426,7 +467,15 @@ static void requests(void)
 	engine_down();
 }
 
-PB_TESTS("bus/engine", { "started, initialised, stopped", life }, { "modules that do not start", fails_to_start },
+static void opens_last(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(engine_up(opening), 0);
+	PB_SAME(look(), "taken taken taken");
+	engine_down();
+}
+
+PB_TESTS("bus/engine", { "ports open last", opens_last }, { "started, initialised, stopped", life }, { "modules that do not start", fails_to_start },
 	 { "modules chosen by the main file", chosen }, { "made and not started", only_made },
 	 { "status: added up over the loops, selected", status }, { "commands, help, completion", commands },
 	 { "reload: all or none", reloads }, { "settings kept across a hold", held_across },
