@@ -31,6 +31,8 @@ void sip_leg_end(struct sip_leg **legp, struct pb_str reason)
 		return;
 	*legp = NULL;
 	sip_op_free(&leg->op);
+	if (leg->info_out)
+		sip_client_forget(leg->on->stack, leg->info);
 	sip_dialog_free(&leg->dialog);
 	pb_chan_end(&leg->chan, reason);
 	a = leg->arena;

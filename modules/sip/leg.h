@@ -20,6 +20,10 @@ struct sip_leg {
 	bool ack_owed;	   /* outgoing: the ACK waits for the other side's SDP */
 	bool early_sent;
 	uint32_t dtmf_count;
+	char keys[32]; /* to be sent, the first one next */
+	uint8_t keys_n;
+	bool info_out; /* an INFO of ours waits for its answer */
+	struct sip_txn_id info;
 };
 
 struct sip_leg *sip_leg_new(struct sip_loop *sl, bool outgoing);
@@ -44,7 +48,7 @@ void sip_leg_rejected(struct pb_chan *c, struct pb_str error, struct pb_str reas
 /* leg_dtmf.c */
 /** An INFO that brings keys: answered, and a chan.dtmf made. False: it is none. */
 bool sip_leg_dtmf_take(struct sip_leg *leg, struct sip_txn_id id, const struct sip_arrival *in);
-/** chan.dtmf for this leg: an INFO a key. */
+/** chan.dtmf for this leg: an INFO a key, one after the other. False: too many wait. */
 bool sip_leg_dtmf_send(struct sip_leg *leg, const struct pb_msg *m);
 
 /* leg_out.c */

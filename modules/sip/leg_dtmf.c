@@ -54,26 +54,52 @@ bool sip_leg_dtmf_take(struct sip_leg *leg, struct sip_txn_id id, const struct s
 	return true;
 }
 
-/* ---- DTMF towards the far end: an INFO a key ------------------------------------------------ */
+/* ---- Towards the far end ----------------------------------------------------------------- */
+
+static void send_next(struct sip_leg *leg);
+
+static void info_answered(void *arg, enum sip_outcome what, const struct sip_arrival *in)
+{
+	struct sip_leg *leg = arg;
+
+	(void)in;
+	if (what == SIP_OUT_PROVISIONAL)
+		return;
+	leg->info_out = false;
+	send_next(leg);
+}
+
+/* One at a time: an INFO that overtakes another is refused for its CSeq, and
+ * the key would be lost (RFC 3261 section 12.2.2). */
+static void send_next(struct sip_leg *leg)
+{
+	const char *at = leg->keys_n ? strchr(keys, leg->keys[0]) : NULL;
+	struct sip_build *b;
+	struct pb_text t;
+	char buf[32];
+
+	if (!at || leg->info_out || sip_dialog_begin(leg->dialog, PB_STR("INFO"), &b))
+		return;
+	memmove(leg->keys, leg->keys + 1, --leg->keys_n);
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_addf(&t, "Signal=%d\r\n", (int)(at - keys));
+	sip_common_headers(sip_conf(leg->on), b, false);
+	leg->info_out = !sip_dialog_send(leg->dialog, PB_STR("application/dtmf-relay"), pb_text_str(&t), info_answered,
+					 leg, &leg->info);
+}
 
 bool sip_leg_dtmf_send(struct sip_leg *leg, const struct pb_msg *m)
 {
 	struct pb_str text = pb_msg_get(m, PB_STR("text"));
 
-	if (leg->inviting || !text.n)
+	if (leg->inviting || !text.n || text.n > sizeof(leg->keys) - leg->keys_n)
 		return false;
 	for (size_t i = 0; i < text.n; i++) {
-		const char *at = text.p[i] ? strchr(keys, pb_to_upper(text.p[i])) : NULL;
-		struct sip_build *b;
-		struct pb_text t;
-		char buf[32];
+		char key = pb_to_upper(text.p[i]);
 
-		if (!at || sip_dialog_begin(leg->dialog, PB_STR("INFO"), &b))
-			return false;
-		pb_text_init_buf(&t, buf, sizeof(buf));
-		pb_text_addf(&t, "Signal=%d\r\n", (int)(at - keys));
-		sip_common_headers(sip_conf(leg->on), b, false);
-		sip_dialog_send(leg->dialog, PB_STR("application/dtmf-relay"), pb_text_str(&t), NULL, NULL, NULL);
+		if (key && strchr(keys, key))
+			leg->keys[leg->keys_n++] = key;
 	}
+	send_next(leg);
 	return true;
 }
