@@ -105,6 +105,13 @@ class Engine:
 	def threads(self):
 		return len(os.listdir(f'/proc/{self.process.pid}/task'))
 
+	def descriptors(self):
+		return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+	def resident_kb(self):
+		with open(f'/proc/{self.process.pid}/status', encoding='ascii') as f:
+			return next(int(line.split()[1]) for line in f if line.startswith('VmRSS:'))
+
 	def cdrs(self):
 		"""Lines of cdrfile's default format: one dict a leg."""
 		path = os.path.join(self.folder, 'cdr.tsv')
