@@ -386,8 +386,10 @@ void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q,
 		dispatch_elsewhere(b, m);
 		return;
 	}
-	if (q && !pb_name_is_notice(m->b.name))
+	if (q) {
+		m->w.notice = pb_name_is_notice(m->b.name);
 		pb_list_push(&q->list, &m->w.asked);
+	}
 	start_walk(pbi_on(b, l), m);
 }
 
@@ -471,6 +473,10 @@ void pb_questions_cancel(struct pb_questions *q)
 		struct pb_msg *m = pb_container(n, struct pb_msg, w.asked);
 
 		pb_assert(pb_loop_is_mine(m->w.on->loop));
+		if (m->w.notice) { /* walked to its end, with nobody to be told */
+			m->w.done = NULL;
+			continue;
+		}
 		m->w.cancelled = true;
 		if (m->w.state != PBI_PARKED)
 			continue; /* its handler is on the stack: the walk ends there */

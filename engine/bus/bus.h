@@ -134,7 +134,8 @@ struct pb_questions {
 void pb_questions_init(struct pb_questions *q);
 /**
  * Give up: no `done` of theirs is called any more; the bus frees the messages.
- * Holders are told as if the limit had passed.
+ * Holders are told as if the limit had passed. Messages described as notices
+ * are walked to their end all the same.
  */
 void pb_questions_cancel(struct pb_questions *q);
 
@@ -142,7 +143,7 @@ void pb_questions_cancel(struct pb_questions *q);
  * Walk the handlers with `m`, which is the bus's until `done` is called with it
  * (once, on this loop, possibly before this returns); then it is the caller's
  * again. NULL `done`: the bus frees it. `q` may be NULL, and is on a script
- * loop; messages described as notices are never cancelled.
+ * loop.
  *
  * Nested: a message dispatched from inside a handler inherits what is left of
  * the outer one's time. @thread a loop's.

@@ -47,6 +47,7 @@ struct pbi_walk {
 	struct pbi_slot *slot; /* where it is parked, or about to be */
 	struct pbi_visit *visit; /* this is a copy on another loop */
 	struct pb_list asked; /* in the asker's pb_questions */
+	bool notice; /* of those in one: not to be cancelled */
 	pb_done_fn done;
 	void *arg;
 	pb_done_fn noticed; /* of a line of notices */

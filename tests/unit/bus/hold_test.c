@@ -377,7 +377,7 @@ static void given_up_parked(void)
 	ADD(&b, "m", 2);
 	send_msg(0, msg("m"), &asked);
 	send_msg(0, msg("m"), &asked);
-	send_msg(0, msg("chan.text"), &asked); /* a notice is not given up */
+	send_msg(0, msg("chan.text"), &asked);
 	PB_SAME(look(), "aa-");
 	pb_loop_call(at(0), cancel, NULL);
 	PB_SAME(look(), "^a^ax");
@@ -458,19 +458,23 @@ static void resumed_when_told(void)
 	down();
 }
 
-/* A notice that was asked for by a call is walked to its end without it. */
+/* A notice that was asked for by a call is walked to its end; the call hears no more of it. */
 static void notices_stay(void)
 {
-	struct actor a = { 'a', PB_HOLD };
+	struct actor a = { 'a', PB_HOLD }, b = { 'b' };
 
 	up();
 	pb_questions_init(&asked);
 	ADD(&a, "chan.hangup", 1);
+	ADD(&b, "chan.hangup", 2);
 	send_msg(0, msg("chan.hangup"), &asked);
 	pb_loop_call(at(0), cancel, NULL);
 	PB_SAME(look(), "ax");
 	resume(&a, PB_PASS);
-	PB_SAME(look(), "-");
+	PB_SAME(look(), "b");
+	send_msg(0, msg("chan.hangup"), &asked);
+	resume(&a, PB_PASS);
+	PB_SAME(look(), "ab-"); /* not given up: told as ever */
 	down();
 }
 

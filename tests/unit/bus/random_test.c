@@ -86,7 +86,7 @@ static void ask(void)
 		pb_msg_free(&m);
 		return;
 	}
-	book[booked].may_be_cancelled = q && !pb_str_eq(pb_msg_name(m), PB_STR("chan.text"));
+	book[booked].may_be_cancelled = q != NULL;
 	if (draw(5) == 0)
 		pb_msg_set_broadcast(m, true);
 	pb_msg_set_int(m, PB_STR("id"), draw(9));

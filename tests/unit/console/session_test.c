@@ -237,7 +237,28 @@ static void ends_with_sessions(void)
 	close(b);
 }
 
+/* Answers that come when the one who asked has gone are for nobody. */
+static void gone_before_the_answer(void)
+{
+	struct linger reset = { .l_onoff = 1 };
+	int fd;
+
+	begin("");
+	for (int i = 0; i < 200; i++) {
+		fd = dial_tcp();
+		if (i % 2)
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		send(fd, "status\r\nhelp\r\n", 14, MSG_NOSIGNAL);
+		close(fd);
+	}
+	fd = dial_tcp();
+	talk(fd, "status rmanager\r\n", "-status\r\n");
+	close(fd);
+	end();
+}
+
 PB_TESTS("console/session", { "telnet session", telnet_session }, { "machine session", machine_session },
 	 { "authentication", authentication }, { "live output", live_output },
 	 { "unix session", unix_session }, { "long line", long_line },
-	 { "ends with sessions", ends_with_sessions })
+	 { "ends with sessions", ends_with_sessions },
+	 { "gone before the answer", gone_before_the_answer })
