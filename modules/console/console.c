@@ -12,7 +12,7 @@
 
 #include "console/conn.h"
 
-#define BACKLOG 2
+#define BACKLOG 128 /* a full one makes a peer wait a second */
 #define TEXTS_MAX_BYTES (1u << 20)
 
 const struct pb_log_row console_log_rows[] = {
