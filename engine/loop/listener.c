@@ -162,17 +162,9 @@ static int bind_tcp(struct pb_listener *l, const struct pb_addr *local)
 	return bind(l->fd.fd, &local->sa, pb_addr_len(local)) < 0 ? -errno : 0;
 }
 
-int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog,
-		     void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
-		     struct pb_listener **out)
+/* After binding, which answered `err`: listen, or free it. */
+static int bound(struct pb_listener *n, int err, int backlog, struct pb_listener **out)
 {
-	struct pb_listener *n = listener_new(l, accepted, arg);
-	int err;
-
-	*out = NULL;
-	if (!n)
-		return -ENOMEM;
-	err = bind_tcp(n, local);
 	if (!err)
 		err = start(n, backlog);
 	if (err)
@@ -180,6 +172,16 @@ int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog
 	else
 		*out = n;
 	return err;
+}
+
+int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog,
+		     void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
+		     struct pb_listener **out)
+{
+	struct pb_listener *n = listener_new(l, accepted, arg);
+
+	*out = NULL;
+	return n ? bound(n, bind_tcp(n, local), backlog, out) : -ENOMEM;
 }
 
 /** Does somebody listen there? Backlog full (EAGAIN) means yes. */
@@ -223,19 +225,9 @@ int pb_listener_open_unix(struct pb_loop *l, const char *path, int backlog,
 			  struct pb_listener **out)
 {
 	struct pb_listener *n = listener_new(l, accepted, arg);
-	int err;
 
 	*out = NULL;
-	if (!n)
-		return -ENOMEM;
-	err = bind_unix(n, path);
-	if (!err)
-		err = start(n, backlog);
-	if (err)
-		listener_free(n);
-	else
-		*out = n;
-	return err;
+	return n ? bound(n, bind_unix(n, path), backlog, out) : -ENOMEM;
 }
 
 void pb_listener_close(struct pb_listener **lp)

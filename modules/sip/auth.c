@@ -291,7 +291,6 @@ static void put_credentials(struct sip_op *op, struct pb_msg *m)
 	struct credentials c;
 
 	find_credentials(op, &c);
-	op->response_given = c.found;
 	if (!c.found)
 		return;
 	pb_msg_add(m, PB_STR("username"), c.auth.username);

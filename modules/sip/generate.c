@@ -158,13 +158,13 @@ static int transmit(struct sending *s)
 /* All sip_ and xsip_ parameters give way to the answer's. */
 static void put_answer(struct pb_msg *m, unsigned code, const struct sip_msg *rsp)
 {
-	for (size_t i = pb_msg_count(m); i-- > 0;) {
+	for (size_t i = 0; i < pb_msg_count(m);) {
 		struct pb_str name = pb_msg_at(m, i)->name;
 
 		if (pb_str_starts(name, PB_STR("sip_")) || pb_str_starts(name, PB_STR("xsip_")))
-			pb_msg_clear(m, name);
-		if (i > pb_msg_count(m))
-			i = pb_msg_count(m);
+			pb_msg_clear(m, name); /* the next one is at `i` now */
+		else
+			i++;
 	}
 	pb_msg_set_int(m, PB_STR("code"), code);
 	if (!rsp)
@@ -199,13 +199,11 @@ static bool answer_challenge(struct sending *s, const struct sip_msg *rsp)
 {
 	bool proxy = rsp->status == 407;
 	struct pb_str password = pb_msg_get(s->m, PB_STR("password")), user = login_name(s);
-	struct sip_values v;
 	struct sip_login login = { .username = user, .password = password, .method = s->method, .uri = s->uri, .nc = 1 };
 	const struct sip_hdr *h =
 		sip_msg_first(rsp, proxy ? SIP_HDR_PROXY_AUTHENTICATE : SIP_HDR_WWW_AUTHENTICATE);
 	char cnonce[SIP_ID_BYTES], buf[2048];
 
-	(void)v;
 	if (s->challenged || !password.p || !user.n || (rsp->status != 401 && rsp->status != 407))
 		return false;
 	s->challenged = true;

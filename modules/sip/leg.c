@@ -234,7 +234,7 @@ static void on_request(void *arg, struct sip_dialog *d, struct sip_txn_id id, co
 	default:
 		break;
 	}
-	sip_in_dialog(leg->on, id, in, leg->chan, d);
+	sip_in_dialog(leg->on, id, in, leg->chan);
 }
 
 static void on_cancel(void *arg, struct sip_dialog *d, struct sip_txn_id invite, const struct sip_arrival *in)

@@ -18,7 +18,6 @@ struct sip_leg {
 	bool inviting;	   /* the INVITE has no final answer yet */
 	bool late_offer;   /* incoming: INVITE without SDP; outgoing: sent so */
 	bool ack_owed;	   /* outgoing: the ACK waits for the other side's SDP */
-	bool early_sent;
 	uint32_t dtmf_count;
 	char keys[32]; /* to be sent, the first one next */
 	uint8_t keys_n;

@@ -161,7 +161,7 @@ static void answer_refused(struct sip_op *op, struct pb_msg *m)
 
 /* ---- One contact after the other ---------------------------------------------------------------- */
 
-static void next_contact(struct sip_op *op, const struct pb_msg *last);
+static void next_contact(struct sip_op *op, struct pb_msg *last);
 
 static void stored(struct pb_msg *m, bool handled, void *arg)
 {
@@ -217,17 +217,18 @@ static struct pb_msg *make_message(struct sip_op *op, size_t i)
 	return m;
 }
 
-static void next_contact(struct sip_op *op, const struct pb_msg *last)
+/* `last`: the message of the contact before, ours to free; NULL at first. */
+static void next_contact(struct sip_op *op, struct pb_msg *last)
 {
 	struct registration *r = reg_of(op);
 	struct pb_msg *m;
 
 	if (r->next == r->count) {
 		answer_ok(op, last);
-		pb_msg_free((struct pb_msg **)&last);
+		pb_msg_free(&last);
 		return;
 	}
-	pb_msg_free((struct pb_msg **)&last);
+	pb_msg_free(&last);
 	m = make_message(op, r->next++);
 	if (!m) {
 		sip_op_answer(&op, 503, PB_STR_NULL);

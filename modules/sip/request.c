@@ -31,15 +31,29 @@ static bool refuse_required(struct sip_loop *sl, const struct sip_arrival *in)
 	return true;
 }
 
+/* Without Accept, or with one that names SDP or everything (section 20.1). */
+static bool takes_sdp(const struct sip_msg *msg)
+{
+	struct sip_values v;
+	struct pb_str item;
+	bool any = false;
+
+	for (sip_values_init(&v, msg, SIP_HDR_ACCEPT); sip_values_next(&v, &item);) {
+		any = true;
+		if (pb_str_istarts(item, PB_STR("application/sdp")) || pb_str_istarts(item, PB_STR("*/*")) ||
+		    pb_str_istarts(item, PB_STR("application/*")))
+			return true;
+	}
+	return !any;
+}
+
 /* OPTIONS needs no state: the answer to a repeated one is the same. */
 static void options(struct sip_loop *sl, const struct sip_arrival *in)
 {
-	struct pb_str accept = sip_msg_value(in->msg, SIP_HDR_ACCEPT);
 	unsigned code = 200;
 	struct sip_build *b;
 
-	if (accept.p && !sip_msg_has_token(in->msg, SIP_HDR_ACCEPT, PB_STR("application/sdp")) &&
-	    pb_str_find(accept, PB_STR("application/sdp")) < 0 && pb_str_find(accept, PB_STR("*/*")) < 0 && accept.n)
+	if (!takes_sdp(in->msg))
 		code = 415;
 	else if (!pb_driver_accepts(sl->driver))
 		code = 503;
@@ -84,7 +98,7 @@ unsigned sip_admit(void *arg, const struct sip_arrival *in)
 }
 
 static void generic(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in,
-		    struct pb_chan *chan, struct sip_dialog *d)
+		    struct pb_chan *chan)
 {
 	const struct sip_method_conf *m = sip_settings_method(sip_conf(sl), in->msg->method_name);
 	struct sip_op *op;
@@ -101,7 +115,6 @@ static void generic(struct sip_loop *sl, struct sip_txn_id id, const struct sip_
 	op->method = m;
 	if (chan)
 		op->chan = pb_chan_handle(chan);
-	op->dialog = d;
 	sip_generic(op);
 }
 
@@ -132,11 +145,11 @@ void sip_on_request(void *arg, struct sip_txn_id id, const struct sip_arrival *i
 	default:
 		break;
 	}
-	generic(sl, id, in, NULL, NULL);
+	generic(sl, id, in, NULL);
 }
 
 void sip_in_dialog(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in,
-		   struct pb_chan *chan, struct sip_dialog *d)
+		   struct pb_chan *chan)
 {
 	struct sip_build *b;
 
@@ -147,5 +160,5 @@ void sip_in_dialog(struct sip_loop *sl, struct sip_txn_id id, const struct sip_a
 		}
 		return;
 	}
-	generic(sl, id, in, chan, d);
+	generic(sl, id, in, chan);
 }

@@ -38,10 +38,9 @@ struct sip_method_conf {
 enum sip_digest_offer { SIP_OFFER_MD5, SIP_OFFER_SHA256, SIP_OFFER_BOTH };
 
 struct sip_settings {
-	int64_t maxforwards, t1, t4, maxchans, maxpkt, buffer, port, nonce_life;
+	int64_t maxforwards, t1, t4, maxchans, maxpkt, buffer, port;
 	struct pb_str addr, useragent, realm;
-	bool generate, info, options, transfer, registrar, update, prack, nat, ipv6, privacy, progress;
-	bool listen_general;
+	bool generate, info, options, transfer, registrar, update, prack, nat, progress;
 	struct pb_str nat_address, transfer_mode;
 	int digest; /* enum sip_digest_offer */
 	int64_t flags;
@@ -84,7 +83,6 @@ struct sip_loop {
 	uint64_t failed_auths;
 	struct pb_list ops; /* requests under way */
 	struct pb_list seeks; /* struct sip_seek: names under way */
-	const struct sip_listener_conf *listener_conf[SIP_LISTENERS_MAX];
 };
 
 static inline struct sip_loop *sip_on(const struct pb_ctx *cx)
@@ -123,12 +121,10 @@ struct sip_op {
 	struct sip_txn_id txn;
 	struct pb_questions questions;
 	struct pb_handle chan; /* of the call it belongs to, if any */
-	struct sip_dialog *dialog; /* only while `chan` is there */
 	const struct sip_method_conf *method;
 	/* authentication */
 	struct pb_msg *auth; /* user.auth as it came back, until the op ends */
 	enum sip_auth_result result;
-	bool response_given; /* there were credentials of ours */
 	struct sip_count_check *check; /* out on another loop */
 	sip_op_fn then;
 	void *user;
@@ -174,7 +170,7 @@ unsigned sip_admit(void *arg, const struct sip_arrival *in);
 void sip_on_request(void *arg, struct sip_txn_id id, const struct sip_arrival *in);
 /** A request in a dialog that the call itself has no use for. */
 void sip_in_dialog(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arrival *in,
-		   struct pb_chan *chan, struct sip_dialog *d);
+		   struct pb_chan *chan);
 
 /* auth.c */
 /**
