@@ -15,6 +15,7 @@
 
 #define PBI_MODULES_MAX 128
 #define PBI_REGS_MAX 256
+#define PBI_PARAMS_MAX 128
 
 /* Settings with their arena and a count of who still looks at them. */
 struct pbi_settings {
@@ -90,6 +91,14 @@ extern const struct pb_log_row pbi_engine_rows[];
 extern const struct pb_opt pbi_main_rows[];
 /** Findings about the main file. @return 0, -EINVAL (errors), -ENOMEM. */
 int pbi_main_check(const struct pb_conf *main, struct pb_arena *a, struct pb_findings *f);
+
+/* params.c */
+void pbi_params_early(struct pb_engine *e); /* before the main file is read: it may ask */
+void pbi_params_late(struct pb_engine *e);
+
+/* life.c */
+/* Broadcast `name` from the control thread and wait for the end of its walk. */
+bool pbi_ask_and_wait(struct pb_engine *e, const char *name, struct pb_str plugin);
 
 /* module.c */
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
