@@ -93,25 +93,30 @@ void pb_text_addi(struct pb_text *t, int64_t v)
 	pb_text_addu(t, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
 }
 
-void pb_text_addf(struct pb_text *t, const char *fmt, ...)
+void pb_text_addv(struct pb_text *t, const char *fmt, va_list args)
 {
 	char small[256];
-	va_list ap;
+	va_list again;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(small, sizeof(small), fmt, ap);
-	va_end(ap);
+	va_copy(again, args);
+	n = vsnprintf(small, sizeof(small), fmt, args);
 	if (n < 0 || (size_t)n < sizeof(small)) {
 		pb_text_add(t, pb_str(small, n < 0 ? 0 : (size_t)n));
-		return;
+	} else if (reserve(t, (size_t)n + 1)) { /* vsnprintf wants room for its NUL */
+		vsnprintf(t->p + t->n, (size_t)n + 1, fmt, again);
+		t->n += (size_t)n;
 	}
-	if (!reserve(t, (size_t)n + 1)) /* vsnprintf wants room for its NUL */
-		return;
+	va_end(again);
+}
+
+void pb_text_addf(struct pb_text *t, const char *fmt, ...)
+{
+	va_list ap;
+
 	va_start(ap, fmt);
-	vsnprintf(t->p + t->n, (size_t)n + 1, fmt, ap);
+	pb_text_addv(t, fmt, ap);
 	va_end(ap);
-	t->n += (size_t)n;
 }
 
 void pb_text_add_hex(struct pb_text *t, const void *p, size_t n)

@@ -8,6 +8,8 @@
 #ifndef PB_BASE_TEXT_H
 #define PB_BASE_TEXT_H
 
+#include <stdarg.h>
+
 #include "base/arena.h"
 
 struct pb_text {
@@ -32,6 +34,7 @@ void pb_text_addc(struct pb_text *t, char c);
 void pb_text_addu(struct pb_text *t, uint64_t v);
 void pb_text_addi(struct pb_text *t, int64_t v);
 void pb_text_addf(struct pb_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void pb_text_addv(struct pb_text *t, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 /** Lower-case hexadecimal of `n` octets. */
 void pb_text_add_hex(struct pb_text *t, const void *p, size_t n);
 /** Base64 with padding, RFC 4648 section 4. */

@@ -16,9 +16,9 @@ static void request(struct pb_engine *e, const struct pb_control *c)
 		return; /* the counter is full: it is readable anyway */
 }
 
-void pb_engine_reload(struct pb_engine *e, struct pb_str module)
+void pb_engine_reload_tentatively(struct pb_engine *e, struct pb_str module, unsigned seconds)
 {
-	struct pb_control c = { .request = PB_REQUEST_RELOAD };
+	struct pb_control c = { .request = PB_REQUEST_RELOAD, .confirm_s = seconds };
 
 	if (module.n >= sizeof(c.module))
 		return;
@@ -27,9 +27,26 @@ void pb_engine_reload(struct pb_engine *e, struct pb_str module)
 	request(e, &c);
 }
 
+void pb_engine_reload(struct pb_engine *e, struct pb_str module)
+{
+	pb_engine_reload_tentatively(e, module, 0);
+}
+
+void pb_engine_confirm(struct pb_engine *e)
+{
+	request(e, &(struct pb_control){ .request = PB_REQUEST_CONFIRM });
+}
+
 void pb_engine_halt(struct pb_engine *e, int code)
 {
 	request(e, &(struct pb_control){ .request = PB_REQUEST_HALT, .code = code });
+}
+
+bool pb_engine_restart(struct pb_engine *e, int code, bool now)
+{
+	if (e->args.supervised)
+		request(e, &(struct pb_control){ .request = PB_REQUEST_RESTART, .code = code, .now = now });
+	return e->args.supervised;
 }
 
 int pb_engine_control_fd(const struct pb_engine *e)

@@ -79,7 +79,7 @@ static int read_main(struct pb_engine *e, struct pb_findings *f)
 		return -ENOMEM;
 	err = pb_conf_load(path.p, &env, true, f, &e->main);
 	if (!err)
-		err = pbi_main_check(e->main, e->arena, f);
+		err = pbi_main_read(e->main, &e->yate, e->arena, f);
 	if (!err)
 		err = pb_cfg_load(cfg.p, f, &e->cfg);
 	if (!err)
@@ -102,7 +102,7 @@ static int make_loops(struct pb_engine *e)
 		.world = e->world,
 		.name = "patchbay",
 	};
-	struct pb_str track = pb_engine_main(e, PB_STR("general"), PB_STR("trackparam"));
+	struct pb_str track = e->yate.trackparam;
 	struct pb_bus_args ba = {
 		.hold_ms = (unsigned)e->set.hold_ms,
 		.message_ms = (unsigned)e->set.message_ms,

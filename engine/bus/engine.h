@@ -21,6 +21,11 @@ struct pb_engine_args {
 	const char *name;      /* base name of the main file; NULL: "yate" */
 	const char *node_name; /* NULL: [general] nodename, else the host's name */
 	const char *log_file;  /* run parameter only */
+	const char *user_dir;  /* files of the user; NULL: none */
+	bool interactive;      /* a terminal may be there: not in the background */
+	bool supervised;       /* a parent starts it again; restart is possible */
+	unsigned run_attempt;  /* of the supervisor, from 1; 0: unsupervised */
+	int last_signal;       /* what ended the process before; 0: nothing */
 	unsigned calls, scripts; /* loops; 0: engine.cfg, else one a core and one */
 	/** Modules linked in, by descriptor; ends with NULL. May be NULL. */
 	const struct pb_module *const *built_in;
@@ -58,11 +63,19 @@ struct pb_bus *pb_engine_bus(struct pb_engine *e);
 struct pb_loops *pb_engine_loops(struct pb_engine *e);
 
 /** What a loop asks of the control thread. */
-enum pb_request { PB_REQUEST_NONE, PB_REQUEST_RELOAD, PB_REQUEST_HALT };
+enum pb_request {
+	PB_REQUEST_NONE,
+	PB_REQUEST_RELOAD,
+	PB_REQUEST_CONFIRM, /* keep what the last reload brought */
+	PB_REQUEST_HALT,
+	PB_REQUEST_RESTART,
+};
 struct pb_control {
 	enum pb_request request;
 	char module[64]; /* RELOAD */
-	int code;	 /* HALT */
+	unsigned confirm_s; /* RELOAD: rolled back unless confirmed within; 0: for good */
+	int code;	 /* HALT, RESTART */
+	bool now;	 /* RESTART: not only when idle */
 };
 /** A descriptor that becomes readable when there is a request. */
 int pb_engine_control_fd(const struct pb_engine *e);

@@ -55,6 +55,15 @@ struct pbi_cfg {
 	struct pb_str log_stamp;
 };
 
+/* What yate.conf says, by pbi_main_rows. */
+struct pbi_main {
+	bool modload, startevents, trace_msg_time, trace_msg_handler_time, abortinfo;
+	struct pb_str modpath, extrapath, nodename, trackparam;
+	int64_t maxmsgrate, maxmsgage, maxqueued, maxevents;
+	int64_t restarts, timejump, warntime;
+	int64_t nodebits, nodeid;
+};
+
 struct pb_engine {
 	struct pb_engine_args args;
 	struct pb_arena *arena; /* what lives as long as the process */
@@ -65,6 +74,9 @@ struct pb_engine {
 	struct pb_conf *main;
 	struct pb_cfg *cfg;
 	struct pbi_cfg set; /* engine.cfg */
+	struct pbi_main yate; /* yate.conf; the control thread's after the start */
+	_Atomic int accept; /* enum pb_accept */
+	struct pb_alarm_hook *_Atomic alarm_hook;
 	struct pbi_module *modules[PBI_MODULES_MAX];
 	unsigned module_count;
 	struct run_param *params;
@@ -89,8 +101,8 @@ extern const struct pb_log_row pbi_engine_rows[];
 
 /* mainrows.c */
 extern const struct pb_opt pbi_main_rows[];
-/** Findings about the main file. @return 0, -EINVAL (errors), -ENOMEM. */
-int pbi_main_check(const struct pb_conf *main, struct pb_arena *a, struct pb_findings *f);
+/** What the engine itself takes from it. @return 0, -EINVAL (errors among the findings), -ENOMEM. */
+int pbi_main_read(const struct pb_conf *main, struct pbi_main *out, struct pb_arena *a, struct pb_findings *f);
 
 /* params.c */
 void pbi_params_early(struct pb_engine *e); /* before the main file is read: it may ask */

@@ -1,7 +1,7 @@
 /*
- * The rows of the main file (yate.conf). Its values are asked for where they are
- * used (pb_engine_main), some while modules are still being loaded; the rows say
- * what there is, so that `check` can tell a typing error.
+ * The rows of the main file (yate.conf) and what the engine takes from it. What
+ * modules use of it they ask for themselves (pb_engine_main); those rows only
+ * say that it is there.
  */
 #include "bus/engine_impl.h"
 
@@ -19,22 +19,54 @@
 				     .doc = text                                                   \
 	}
 
+#define AT(field) offsetof(struct pbi_main, field)
+
 const struct pb_opt pbi_main_rows[] = {
-	{ PB_OPT_BOOL, "modload", 0, .def = 1, .flags = PB_OPT_ONCE,
+	{ PB_OPT_BOOL, "modload", AT(modload), .def = 1, .flags = PB_OPT_ONCE,
 	  .doc = "Load modules that [modules] does not name." },
-	{ PB_OPT_STR, "nodename", 0, .flags = PB_OPT_ONCE,
+	{ PB_OPT_STR, "modpath", AT(modpath), .flags = PB_OPT_ONCE,
+	  .doc = "Folder of the modules; wins over -m." },
+	{ PB_OPT_STR, "extrapath", AT(extrapath), .flags = PB_OPT_ONCE,
+	  .doc = "One more folder of modules, relative to the first." },
+	{ PB_OPT_STR, "nodename", AT(nodename), .flags = PB_OPT_ONCE,
 	  .doc = "Name of this node; empty: the host's." },
-	{ PB_OPT_STR, "trackparam", 0, .defs = "handlers", .flags = PB_OPT_ONCE,
+	{ PB_OPT_STR, "trackparam", AT(trackparam), .defs = "handlers", .flags = PB_OPT_ONCE,
 	  .doc = "Parameter that lists the handlers a message met: a name, yes (handlers) or no." },
-	{ PB_OPT_BOOL, "msgsniff", 0, .flags = PB_OPT_ONCE,
+	{ PB_OPT_INT, "maxmsgrate", AT(maxmsgrate), .lo = 0, .hi = 50000,
+	  .doc = "Messages a second from which the engine counts as congested; 0: never." },
+	{ PB_OPT_INT, "maxmsgage", AT(maxmsgage), .lo = 0, .hi = 5000, .unit = "ms",
+	  .doc = "Mean age of queued messages from which the engine counts as congested; 0: never." },
+	{ PB_OPT_INT, "maxqueued", AT(maxqueued), .lo = 0, .hi = 10000,
+	  .doc = "Queued messages from which the engine counts as congested; 0: never." },
+	{ PB_OPT_INT, "maxevents", AT(maxevents), .def = 25, .lo = 0, .hi = 1000,
+	  .doc = "Events kept of each type; 0: all that fit a bound of the engine." },
+	{ PB_OPT_BOOL, "startevents", AT(startevents), .def = 1, .flags = PB_OPT_ONCE,
+	  .doc = "Keep the log lines of the start, for `events log`." },
+	{ PB_OPT_INT, "restarts", AT(restarts), .lo = 0, .hi = INT32_MAX, .unit = "s", .flags = PB_OPT_ONCE,
+	  .doc = "Restart, when idle, so long after the start (supervised only); 0: never." },
+	{ PB_OPT_INT, "timejump", AT(timejump), .lo = 0, .hi = 120, .unit = "s",
+	  .doc = "A jump of the wall clock by more is told of, and restarts a supervised engine; 1 to 7 count as 8, 0: never." },
+	{ PB_OPT_INT, "warntime", AT(warntime), .lo = 0, .hi = INT32_MAX, .unit = "ms", .flags = PB_OPT_ONCE,
+	  .doc = "Tell of handlers and messages that take longer; 0: never." },
+	{ PB_OPT_BOOL, "trace_msg_time", AT(trace_msg_time), .flags = PB_OPT_ONCE,
+	  .doc = "Start with times of queueing and dispatch kept in messages." },
+	{ PB_OPT_BOOL, "trace_msg_handler_time", AT(trace_msg_handler_time), .flags = PB_OPT_ONCE,
+	  .doc = "Start with the time that each handler took in the tracking parameter." },
+	{ PB_OPT_BOOL, "abortinfo", AT(abortinfo), .def = 1, .flags = PB_OPT_ONCE,
+	  .doc = "Write what the engine was doing when it dies of SIGABRT." },
+	{ PB_OPT_INT, "nodebits", AT(nodebits), .lo = 0, .hi = 12, .flags = PB_OPT_ONCE,
+	  .doc = "How many bits nodeid has; 0: run parameters nodeid and nodebits are not set." },
+	{ PB_OPT_INT, "nodeid", AT(nodeid), .lo = 0, .hi = 4095, .flags = PB_OPT_ONCE,
+	  .doc = "Number of this node, under 2 to the power of nodebits." },
+	{ PB_OPT_OTHER, "msgsniff", 0, .flags = PB_OPT_ONCE,
 	  .doc = "Start with the sniffer on (module msgsniff)." },
-	{ PB_OPT_STR, "filtersniff", 0, .flags = PB_OPT_ONCE,
+	{ PB_OPT_OTHER, "filtersniff", 0, .flags = PB_OPT_ONCE,
 	  .doc = "As `sniffer filter` (module msgsniff)." },
 	{ PB_OPT_OTHER, "agesniff", 0, .flags = PB_OPT_ONCE,
 	  .doc = "As `sniffer age` (module msgsniff)." },
-	{ PB_OPT_STR, "filtersniffparams", 0, .flags = PB_OPT_ONCE,
+	{ PB_OPT_OTHER, "filtersniffparams", 0, .flags = PB_OPT_ONCE,
 	  .doc = "As `sniffer params` (module msgsniff)." },
-	{ PB_OPT_STR, "msgsniff_trackname", 0, .flags = PB_OPT_ONCE,
+	{ PB_OPT_OTHER, "msgsniff_trackname", 0, .flags = PB_OPT_ONCE,
 	  .doc = "Whether the sniffer appears in `handlers`: a name, yes or no." },
 	FREE("modules", "FILE=BOOL: whether to load that module; empty means yes."),
 	FREE("run_params", "NAME=VALUE: further run parameters; others are filled in."),
@@ -42,26 +74,11 @@ const struct pb_opt pbi_main_rows[] = {
 	  .doc = "Rules of the sniffer." },
 	{ PB_OPT_OTHER, "dump_msg_", 0, .flags = PB_OPT_PREFIX | PB_OPT_ACCEPTED,
 	  .doc = "What the sniffer tells of objects in messages." },
-	ACCEPTED("modpath", "Modules are where -m says, or installed."),
-	ACCEPTED("extrapath", "Modules are where -m says, or installed."),
 	ACCEPTED("minworkers", "A loop runs on each core; engine.cfg says how many."),
 	ACCEPTED("maxworkers", "A loop runs on each core; engine.cfg says how many."),
 	ACCEPTED("addworkers", "A loop runs on each core; engine.cfg says how many."),
 	ACCEPTED("semworkers", "No thread waits for messages."),
-	ACCEPTED("maxmsgrate", "Overload is judged otherwise."),
-	ACCEPTED("maxmsgage", "Overload is judged otherwise."),
-	ACCEPTED("maxqueued", "Overload is judged otherwise."),
-	ACCEPTED("maxevents", "Events are not kept."),
-	ACCEPTED("startevents", "Events are not kept."),
-	ACCEPTED("restarts", "The engine does not restart itself."),
-	ACCEPTED("timejump", "Timers do not look at the wall clock."),
-	ACCEPTED("warntime", "Handlers are not timed one by one."),
 	ACCEPTED("idlemsec", "An idle loop sleeps until something happens."),
-	ACCEPTED("trace_msg_time", "Messages are not timed one by one."),
-	ACCEPTED("trace_msg_handler_time", "Handlers are not timed one by one."),
-	ACCEPTED("abortinfo", "What an assertion says is always logged."),
-	ACCEPTED("nodebits", "Nodes are told apart by name."),
-	ACCEPTED("nodeid", "Nodes are told apart by name."),
 	ACCEPTED("uri_parse_tel_rfc", "tel: URIs are read as RFC 3966 says."),
 	ACCEPTED("matchingitem_dump_item_flag_name", "There are no such lists."),
 	ACCEPTED("wintimer", "For Windows only."),
@@ -79,17 +96,13 @@ const struct pb_opt pbi_main_rows[] = {
 	{ PB_OPT_END },
 };
 
-/* Where a value goes that nobody takes from here. */
-union unread {
-	bool truth;
-	int64_t number;
-	struct pb_str text;
-};
-
-int pbi_main_check(const struct pb_conf *main, struct pb_arena *a, struct pb_findings *f)
+int pbi_main_read(const struct pb_conf *main, struct pbi_main *out, struct pb_arena *a, struct pb_findings *f)
 {
-	union unread value;
+	int err;
 
-	pb_opt_defaults(pbi_main_rows, &value, a);
-	return pb_opt_read(pbi_main_rows, main, &value, a, f);
+	pb_opt_defaults(pbi_main_rows, out, a);
+	err = pb_opt_read(pbi_main_rows, main, out, a, f);
+	if (out->timejump && out->timejump < 8)
+		out->timejump = 8;
+	return err;
 }

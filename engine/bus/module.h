@@ -11,7 +11,7 @@
 #include "bus/opt.h"
 #include "loop/log.h"
 
-#define PB_MODULE_ABI 1
+#define PB_MODULE_ABI 2
 
 struct pb_engine;
 struct pb_pool;
@@ -51,6 +51,21 @@ struct pb_command {
 	 * value (lines end CR LF) and answer PB_HANDLED, or PB_PASS.
 	 */
 	pb_handle_fn fn;
+};
+
+/* ---- What else has a name -------------------------------------------------------- */
+
+/** A key of the module's status line, or a column of its items. */
+struct pb_counter {
+	const char *key;
+	const char *unit; /* "calls", "ms"; NULL: a plain number or a word */
+	const char *doc;
+};
+
+/** A message that a module dispatches or enqueues, with the parameters it may set. */
+struct pb_sends {
+	const char *message; /* "sip." ends with a dot: every name that begins so */
+	const char *params;  /* blank-separated; "PREFIX*" for all that begin so */
 };
 
 /* ---- The descriptor ------------------------------------------------------------- */
@@ -99,6 +114,10 @@ struct pb_module {
 	void (*loop_stop)(struct pb_ctx *cx);
 	void (*stop)(struct pb_ctx *cx);
 	void (*status)(struct pb_ctx *cx, struct pb_status *s);
+	/** What its status line counts, in order; ends with key == NULL. */
+	const struct pb_counter *counters;
+	/** Messages it puts on the bus itself; ends with message == NULL. */
+	const struct pb_sends *sends;
 };
 
 /** The one symbol a module exports. */
@@ -138,7 +157,38 @@ const void *pb_settings_ref(const struct pb_ctx *cx);
 void pb_settings_unref(const struct pb_ctx *cx, const void *settings);
 /** Reload (absent name: everything) on the control thread; any thread. */
 void pb_engine_reload(struct pb_engine *e, struct pb_str module);
+/** The same; rolled back to what was in force unless confirmed within `seconds`. */
+void pb_engine_reload_tentatively(struct pb_engine *e, struct pb_str module, unsigned seconds);
+void pb_engine_confirm(struct pb_engine *e);
 /** End the process with this code after a clean stop; any thread. */
 void pb_engine_halt(struct pb_engine *e, int code);
+/** Start anew, at once or when idle. @return false: nobody would start it again. */
+bool pb_engine_restart(struct pb_engine *e, int code, bool now);
+
+/* ---- Calls accepted; alarms ----------------------------------------------------------- */
+
+/** May new calls be taken? Changed by ccongestion; asked by every driver. */
+enum pb_accept { PB_ACCEPT, PB_ACCEPT_PARTIAL, PB_ACCEPT_CONGESTION, PB_ACCEPT_REJECT };
+/** "accept", "partial", "congestion", "reject"; index as above, ends with NULL. */
+extern const char *const pb_accept_words[];
+/** Any thread. */
+enum pb_accept pb_engine_accept(const struct pb_engine *e);
+void pb_engine_set_accept(struct pb_engine *e, enum pb_accept state);
+
+/**
+ * An alarm: a log line that somebody may also want to be woken by. `component`
+ * is what it is about ("engine", "sip"), `info` one word more ("performance"),
+ * or NULL. Any thread.
+ */
+void pb_engine_alarm(struct pb_engine *e, struct pb_log_source *src, const struct pb_log_row *row,
+		     const char *component, const char *info, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+/** Who hears alarms besides the log, on the thread that raised one: be quick, raise none. One at a time. */
+struct pb_alarm_hook {
+	void (*fn)(void *arg, enum pb_level level, struct pb_str component, struct pb_str info, struct pb_str text);
+	void *arg;
+};
+/** NULL takes it away; it must outlive the engine's loops. */
+void pb_engine_set_alarm_hook(struct pb_engine *e, struct pb_alarm_hook *h);
 
 #endif

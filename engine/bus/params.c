@@ -81,7 +81,7 @@ void pbi_params_late(struct pb_engine *e)
 	const struct pb_conf_section *s = pb_conf_section(e->main, PB_STR("run_params"));
 
 	if (!node.n)
-		node = pb_str_trim(pb_engine_main(e, PB_STR("general"), PB_STR("nodename")));
+		node = pb_str_trim(e->yate.nodename);
 	set_param(e, "nodename", node.n ? node : host_name(e));
 	set_param(e, "runid", pb_arena_printf(e->arena, "%llu", (unsigned long long)(e->started_us / 1000000)));
 	set_param(e, "consolesocket", e->set.console_socket);
