@@ -81,8 +81,10 @@ void pb_driver_status(struct pb_driver *d, struct pb_status *s);
 void pb_driver_status_chan(struct pb_driver *d, struct pb_status *s, struct pb_str id);
 /** Drop all of this loop's channels. */
 void pb_driver_drop_all(struct pb_driver *d, struct pb_str reason, struct pb_msg *m);
-/** May a call be begun now? */
+/** Is there room for one more channel? */
 bool pb_driver_accepts(const struct pb_driver *d);
+/** ... and does the engine take calls that come in (pb_engine_accept)? */
+bool pb_driver_takes(const struct pb_driver *d);
 struct pb_ctx *pb_driver_ctx(const struct pb_driver *d);
 
 /* ---- Channels ------------------------------------------------------------------- */

@@ -76,6 +76,11 @@ bool pb_driver_accepts(const struct pb_driver *d)
 	return !d->max_routing || d->counts.routing < d->max_routing;
 }
 
+bool pb_driver_takes(const struct pb_driver *d)
+{
+	return pb_engine_accept(pb_engine_of(&d->cx)) < PB_ACCEPT_CONGESTION && pb_driver_accepts(d);
+}
+
 void pb_driver_drop_all(struct pb_driver *d, struct pb_str reason, struct pb_msg *m)
 {
 	/* A drop may end the joined leg too: begin again each time. */

@@ -103,7 +103,7 @@ static struct pb_str ask(void *arg, enum regex_ask what, struct pb_str a, struct
 	case REGEX_ASK_TIMESTAMP:
 		return timestamp(cx->loop, into);
 	case REGEX_ASK_ACCEPTING:
-		return PB_STR("accept");
+		return pb_str_z(pb_accept_words[pb_engine_accept(pb_engine_of(cx))]);
 	case REGEX_ASK_DISPATCHING:
 		return pb_arena_printf(into, "%u", atomic_load(&sh->dispatching));
 	case REGEX_ASK_DIGIT:

@@ -55,7 +55,7 @@ static void options(struct sip_loop *sl, const struct sip_arrival *in)
 
 	if (!takes_sdp(in->msg))
 		code = 415;
-	else if (!pb_driver_accepts(sl->driver))
+	else if (!pb_driver_takes(sl->driver))
 		code = 503;
 	sip_reply_begin(sl->transport, in, code, PB_STR_NULL, &b);
 	sip_common_headers(sip_conf(sl), b, true);
@@ -92,7 +92,7 @@ unsigned sip_admit(void *arg, const struct sip_arrival *in)
 		options(sl, in);
 		return SIP_ADMIT_DONE;
 	}
-	if (in->msg->method == SIP_INVITE && !pb_driver_accepts(sl->driver))
+	if (in->msg->method == SIP_INVITE && !pb_driver_takes(sl->driver))
 		return 503;
 	return 0;
 }
