@@ -31,6 +31,7 @@ struct pb_udp_args {
 	unsigned buffer_bytes; /* SO_RCVBUF, 0: the system's */
 	bool share; /* SO_REUSEPORT: one socket a loop on the same address */
 	bool v6_only;
+	bool broadcast; /* may send to broadcast addresses */
 	/** Called for each datagram, in batches, on the socket's loop. */
 	void (*fn)(void *arg, const struct pb_datagram *d);
 	void *arg;
