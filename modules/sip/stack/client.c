@@ -221,8 +221,11 @@ void sip_client_tell(struct sip_client *c, enum sip_outcome what, const struct s
 	/* Before the user hears of it, who may cancel at once. */
 	if (what == SIP_OUT_PROVISIONAL && c->t.kind == SIP_ICT)
 		proceeding(c);
-	if (what == SIP_OUT_TIMEOUT)
+	if (what == SIP_OUT_TIMEOUT) {
 		SIP_COUNT(c->t.s, CLIENT_TIMEOUT);
+		if (pb_str_starts(c->t.bytes, PB_STR("BYE ")))
+			SIP_COUNT(c->t.s, BYE_TIMEOUT);
+	}
 	if (is_last(c, what, in))
 		c->fn = NULL;
 	if (fn)
