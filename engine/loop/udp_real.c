@@ -185,6 +185,10 @@ static int set_options(int fd, const struct pb_udp_args *args)
 		err = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (!err && pb_addr_is_v6(&args->local))
 		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, args->v6_only);
+	if (!err && args->tos && pb_addr_is_v6(&args->local))
+		err = set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, args->tos);
+	else if (!err && args->tos)
+		err = set_int(fd, IPPROTO_IP, IP_TOS, args->tos);
 	if (!err && args->broadcast)
 		err = set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
 	if (!err && args->buffer_bytes) /* the kernel may give less */

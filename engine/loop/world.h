@@ -31,6 +31,7 @@ struct pb_udp_args {
 	unsigned buffer_bytes; /* SO_RCVBUF, 0: the system's */
 	bool share; /* SO_REUSEPORT: one socket a loop on the same address */
 	bool v6_only;
+	uint8_t tos; /* of every packet sent (pb_tos_parse); 0: the system's */
 	bool broadcast; /* may send to broadcast addresses */
 	/** Called for each datagram, in batches, on the socket's loop. */
 	void (*fn)(void *arg, const struct pb_datagram *d);
@@ -64,6 +65,13 @@ struct pb_udp_stats {
 	uint64_t received, sent, refused; /* refused: the kernel did not take it */
 };
 void pb_udp_get_stats(const struct pb_udp *u, struct pb_udp_stats *out);
+
+/**
+ * A type of service: a number (base 0) up to 255, or a word: lowdelay, throughput,
+ * reliability, mincost (RFC 1349), cs0..cs7, af11..af43, expedited (RFC 4594),
+ * voice (RFC 5865). @return 0, -EINVAL.
+ */
+int pb_tos_parse(struct pb_str text, uint8_t *out);
 
 /* ---- The simulated world --------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 
+#include "loop/world.h"
+
 #define AT(field) offsetof(struct sip_settings, field)
 #define ACCEPTED(type, key, text) { type, key, 0, .flags = PB_OPT_ACCEPTED, .doc = text }
 
@@ -21,6 +23,8 @@ const struct pb_opt sip_options[] = {
 	  .doc = "Longest datagram that is received whole." },
 	{ PB_OPT_INT, "buffer", AT(buffer), .def = 0, .lo = 0, .hi = 1 << 30, .unit = "bytes",
 	  .doc = "Receive buffer of the sockets; 0: the system's." },
+	{ PB_OPT_STR, "tos", AT(tos), .defs = "0",
+	  .doc = "Type of service of packets sent: a number, lowdelay, throughput, reliability, mincost, cs0..cs7, af11..af43, expedited, voice." },
 	{ PB_OPT_INT, "maxforwards", AT(maxforwards), .def = 20, .lo = 1, .hi = 255,
 	  .doc = "Upper bound of antiloop, and Max-Forwards of what we send." },
 	{ PB_OPT_STR, "useragent", AT(useragent), .defs = "Patchbay/" PACKAGE_VERSION,
@@ -80,6 +84,7 @@ const struct pb_opt sip_options[] = {
 	  .doc = "As in [general]." },
 	{ PB_OPT_INT, "buffer", L(buffer), .def = 0, .lo = 0, .hi = 1 << 30, .unit = "bytes", .section = LISTENER,
 	  .doc = "As in [general]." },
+	{ PB_OPT_STR, "tos", L(tos_text), .defs = "", .section = LISTENER, .doc = "As in [general]." },
 	{ PB_OPT_BOOL, "ipv6", L(ipv6), .def = 0, .section = LISTENER, .doc = "IPv6 when no address says so." },
 	{ PB_OPT_STR, "role", L(role), .defs = "", .section = LISTENER,
 	  .doc = "Parameter `role` of messages about what came in here." },
@@ -198,7 +203,7 @@ static bool same_place(const struct sip_listener_conf *a, const struct sip_liste
 	       a->ipv6 == b->ipv6;
 }
 
-static int add_listener(struct sip_settings *s, const struct sip_listener_conf *l, struct pb_findings *f)
+static int add_listener(struct sip_settings *s, struct sip_listener_conf *l, struct pb_findings *f)
 {
 	for (size_t i = 0; i < s->listener_count; i++) {
 		if (!same_place(&s->listeners[i], l))
@@ -208,6 +213,10 @@ static int add_listener(struct sip_settings *s, const struct sip_listener_conf *
 				PB_STR_F(s->listeners[i].name));
 		return -EINVAL;
 	}
+	if (pb_tos_parse(l->tos_text, &l->tos))
+		pb_findings_add(f, l->at, PB_SEV_WARNING, "sip-022",
+				"listener '%.*s': '%.*s' is no type of service: packets go out without one",
+				PB_STR_F(l->name), PB_STR_F(l->tos_text));
 	if (l->type != 0) {
 		pb_findings_add(f, l->at, PB_SEV_WARNING, "sip-021",
 				"listener '%.*s': only udp is supported, it does not listen", PB_STR_F(l->name));
@@ -226,6 +235,7 @@ static struct sip_listener_conf general(const struct sip_settings *s, struct pb_
 		.port = s->port,
 		.maxpkt = s->maxpkt,
 		.buffer = s->buffer,
+		.tos_text = s->tos,
 		.enable = true,
 		.fallback = true,
 		.at = at,
@@ -256,6 +266,7 @@ static int read_listeners(const struct pb_conf *c, struct sip_settings *s, struc
 		l.at = sec->at;
 		l.maxpkt = l.maxpkt ? l.maxpkt : s->maxpkt;
 		l.buffer = l.buffer ? l.buffer : s->buffer;
+		l.tos_text = l.tos_text.n ? l.tos_text : s->tos;
 		if (!one && l.enable && s->listener_count < SIP_LISTENERS_MAX)
 			one = add_listener(s, &l, f);
 		err = err ? err : one;

@@ -63,6 +63,7 @@ static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
 		.name = l->name,
 		.max_bytes = (unsigned)l->maxpkt,
 		.buffer_bytes = (unsigned)l->buffer,
+		.tos = l->tos,
 		.advertised_host = l->advertised.n ? l->advertised : PB_STR_NULL,
 		.share = true,
 		.fallback = l->fallback,

@@ -20,8 +20,9 @@
 /* ---- Settings: immutable once read ------------------------------------------------ */
 
 struct sip_listener_conf {
-	struct pb_str name, addr, advertised;
+	struct pb_str name, addr, advertised, tos_text;
 	int64_t port, maxpkt, buffer;
+	uint8_t tos;
 	bool enable, fallback, ipv6;
 	struct pb_str role;
 	int type; /* index into sip_transports */
@@ -41,7 +42,7 @@ struct sip_settings {
 	int64_t maxforwards, t1, t4, maxchans, maxpkt, buffer, port;
 	struct pb_str addr, useragent, realm;
 	bool generate, info, options, transfer, registrar, update, prack, nat, progress;
-	struct pb_str nat_address, transfer_mode;
+	struct pb_str nat_address, transfer_mode, tos;
 	int digest; /* enum sip_digest_offer */
 	int64_t flags;
 	/* [registrar], [options] */

@@ -263,6 +263,7 @@ int sip_transport_listen(struct sip_transport *t, const struct sip_listener_args
 				  .local = args->local,
 				  .max_bytes = args->max_bytes ? args->max_bytes : MAX_BYTES,
 				  .buffer_bytes = args->buffer_bytes,
+				  .tos = args->tos,
 				  .share = args->share,
 				  .v6_only = pb_addr_is_v6(&args->local),
 				  .fn = on_datagram,

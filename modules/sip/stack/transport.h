@@ -72,6 +72,7 @@ struct sip_listener_args {
 	struct pb_addr local;
 	unsigned max_bytes;            /* 0: 1500 (as maxpkt) */
 	unsigned buffer_bytes;         /* SO_RCVBUF, 0: the system's */
+	uint8_t tos;                   /* of packets sent; 0: the system's */
 	struct pb_str advertised_host; /* for Via and Contact; absent: the address */
 	uint16_t advertised_port;      /* 0: the listener's */
 	bool share;                    /* the other loops listen there too; the caller has probed */

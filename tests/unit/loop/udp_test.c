@@ -414,6 +414,25 @@ static int measure(void)
 	return 0;
 }
 
+static void types_of_service(void)
+{
+	static const struct {
+		const char *text;
+		int want; /* -1: refused */
+	} rows[] = {
+		{ "0", 0 },	       { "0x10", 16 },	  { "255", 255 },   { "256", -1 },  { "", -1 },
+		{ "lowdelay", 16 },    { "cs3", 0x60 },	  { "cs8", -1 },    { "af31", 0x68 }, { "af43", 0x98 },
+		{ "af51", -1 },	       { "af34", -1 },	  { "expedited", 0xb8 }, { "voice", 0xb0 }, { "EF", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t tos = 0;
+		int err = pb_tos_parse(pb_str_z(rows[i].text), &tos);
+
+		CU_ASSERT_EQUAL(err ? -1 : tos, rows[i].want);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct pb_test tests[] = {
@@ -426,6 +445,7 @@ int main(int argc, char **argv)
 		{ "opening without memory", open_without_memory },
 		{ "probing", probing },
 		{ "source addresses", sources },
+		{ "types of service", types_of_service },
 		{ NULL, NULL },
 	};
 
