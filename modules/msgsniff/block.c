@@ -17,13 +17,30 @@ static uint64_t since(uint64_t then, uint64_t now)
 	return now > then ? now - then : 0;
 }
 
-/* The channel's handle stands where a pointer used to. */
-static void add_data(struct pb_text *t, struct pb_handle h)
+static void add_chan(struct pb_text *t, const struct pb_chan *c, bool brief)
 {
-	if (!pb_handle_is_set(h))
+	struct pb_chan *peer = pb_chan_peer(c);
+
+	pb_text_addf(t, " '%.*s'", PB_STR_F(pb_chan_id(c)));
+	if (brief)
+		return;
+	pb_text_addf(t, " status=%.*s direction=%s billid=%.*s", PB_STR_F(pb_chan_status(c)),
+		     pb_chan_is_outgoing(c) ? "outgoing" : "incoming",
+		     PB_STR_F(pb_chan_billid(c)));
+	if (peer)
+		pb_text_addf(t, " peerid=%.*s", PB_STR_F(pb_chan_id(peer)));
+}
+
+/* The channel's handle stands where a pointer used to. */
+static void add_data(struct pb_text *t, struct pb_handle h, const struct sniff_scene *s)
+{
+	if (!pb_handle_is_set(h)) {
 		pb_text_lit(t, "\r\n  data=(nil)");
-	else
-		pb_text_addf(t, "\r\n  data=0x%x%08x%08x", h.loop, h.gen, h.slot);
+		return;
+	}
+	pb_text_addf(t, "\r\n  data=0x%x%08x%08x", h.loop, h.gen, h.slot);
+	if (s->chan)
+		add_chan(t, s->chan, s->chan_brief);
 }
 
 static void add_rest(const struct pb_msg *m, const struct sniff_scene *s, bool hide_retval,
@@ -31,7 +48,7 @@ static void add_rest(const struct pb_msg *m, const struct sniff_scene *s, bool h
 {
 	pb_text_addf(t, "\r\n  thread=0x%llx '%.*s'", (unsigned long long)s->thread,
 		     PB_STR_F(s->thread_name));
-	add_data(t, pb_msg_chan(m));
+	add_data(t, pb_msg_chan(m), s);
 	if (hide_retval)
 		pb_text_lit(t, "\r\n  retval=(hidden)");
 	else

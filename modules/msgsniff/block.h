@@ -4,12 +4,15 @@
 
 #include "base/text.h"
 #include "bus/msg.h"
+#include "call/chan.h"
 
 /** What is shown beside the message itself. */
 struct sniff_scene {
 	uint64_t now_us; /* wall clock */
 	uintptr_t thread;
 	struct pb_str thread_name;
+	const struct pb_chan *chan; /* to be told of; NULL: its handle will do */
+	bool chan_brief;            /* its id alone */
 };
 
 /** On its way in: "Sniffed 'NAME' time=... age=..." and the rest of it. */

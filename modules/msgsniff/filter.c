@@ -207,30 +207,51 @@ static bool take_bool(struct pb_str *line, bool now)
 	return pb_str_to_bool(word, now);
 }
 
-struct sniff_rules *sniff_rules_change(const struct sniff_rules *r, struct pb_str line,
-				       struct pb_str *why)
+/* A set like `r`, expressions compiled anew; the arena may have failed. */
+static struct sniff_rules *copy_rules(const struct sniff_rules *r)
 {
 	struct change c = { .to = sniff_rules_new() };
 	struct sniff_rule *list;
 
 	if (!c.to)
 		return NULL;
-	line = pb_str_trim_space(line);
-	c.to->on = take_bool(&line, r->on);
+	c.to->on = r->on;
 	c.to->timer = r->timer;
-	if (pb_str_skip_word(&line, PB_STR("timer")))
-		c.to->timer = take_bool(&line, true);
+	c.to->dump = r->dump;
 	list = pb_arena_alloc(c.to->arena, (r->count + 1) * sizeof(*list));
 	for (size_t i = 0; list && i < r->count; i++)
 		list[c.to->count++] = copy_rule(&c, &r->rules[i]);
 	c.to->rules = list;
-	c.why = PB_STR_NULL;
+	return c.to;
+}
+
+static struct sniff_rules *whole_or_none(struct sniff_rules *r)
+{
+	if (r && pb_arena_failed(r->arena))
+		sniff_rules_free(&r);
+	return r;
+}
+
+struct sniff_rules *sniff_rules_copy(const struct sniff_rules *r)
+{
+	return whole_or_none(copy_rules(r));
+}
+
+struct sniff_rules *sniff_rules_change(const struct sniff_rules *r, struct pb_str line,
+				       struct pb_str *why)
+{
+	struct change c = { .to = copy_rules(r), .why = PB_STR_NULL };
+
+	if (!c.to)
+		return NULL;
+	line = pb_str_trim_space(line);
+	c.to->on = take_bool(&line, r->on);
+	if (pb_str_skip_word(&line, PB_STR("timer")))
+		c.to->timer = take_bool(&line, true);
 	run_command(&c, line);
 	if (why)
 		*why = c.why;
-	if (pb_arena_failed(c.to->arena))
-		sniff_rules_free(&c.to);
-	return c.to;
+	return whole_or_none(c.to);
 }
 
 /* ---- Asking ------------------------------------------------------------------------- */

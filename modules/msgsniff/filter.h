@@ -34,9 +34,16 @@ struct sniff_rule {
 	bool negated; /* the answer of the parameters is turned round */
 };
 
+/** What is told of a message's channel beside its handle. */
+struct sniff_dump {
+	bool chan;  /* its id */
+	bool brief; /* and no more than that */
+};
+
 struct sniff_rules {
 	struct pb_arena *arena; /* everything lies in it, this too */
 	bool on, timer;         /* show at all; show engine.timer too */
+	struct sniff_dump dump;
 	const struct sniff_rule *rules;
 	size_t count;
 };
@@ -45,6 +52,8 @@ struct sniff_rules {
 struct sniff_rules *sniff_rules_new(void);
 void sniff_rules_free(struct sniff_rules **r);
 
+/** A set of its own with the same content. NULL: no memory. */
+struct sniff_rules *sniff_rules_copy(const struct sniff_rules *r);
 /**
  * What the rules are after the command "[on|off] [timer [on|off]] [CMD ...]".
  *

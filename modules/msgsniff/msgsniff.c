@@ -6,6 +6,10 @@
  * takes the old pair off the bus and puts a new one there with new rules, and
  * the old rules are freed when every loop has let go of them. Nothing is shared
  * that changes.
+ *
+ * Rules are those of the main file at first, of commands afterwards; a reload
+ * takes only what is told of channels from the file. Its home is a script loop,
+ * which may wait for the disk.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +18,7 @@
 #include "bus/module.h"
 #include "msgsniff/block.h"
 #include "msgsniff/filter.h"
+#include "msgsniff/mainfile.h"
 
 /* Longest message that is printed whole. */
 #define BLOCK_BYTES (256u << 10)
@@ -29,7 +34,8 @@ struct tap {
 struct shared {
 	struct sniff_rules *rules; /* while off: no tap has them */
 	struct tap *tap;           /* while on */
-	struct pb_str track;       /* absent: not in `handlers` */
+	struct pb_arena *arena;
+	struct pb_str track; /* absent: not in `handlers` */
 };
 
 enum { SNIFF_BAD_EXPRESSION, SNIFF_NO_MEMORY };
@@ -51,13 +57,19 @@ static uint64_t now_us(struct pb_loop *l)
 	return pb_loop_wall_us(l) + (pb_loop_read_us(l) - pb_loop_now_us(l));
 }
 
-static struct sniff_scene scene(struct pb_loop *l, char name[32])
+static struct sniff_scene scene(const struct pb_msg *m, struct pb_ctx *cx, char name[32])
 {
+	const struct tap *tap = cx->arg;
+
 	name[0] = '\0';
 	pthread_getname_np(pthread_self(), name, 32);
-	return (struct sniff_scene){ .now_us = now_us(l),
-				     .thread = (uintptr_t)pthread_self(),
-				     .thread_name = pb_str_z(name) };
+	return (struct sniff_scene){
+		.now_us = now_us(cx->loop),
+		.thread = (uintptr_t)pthread_self(),
+		.thread_name = pb_str_z(name),
+		.chan = tap->rules->dump.chan ? pb_chan_get(pb_msg_chan(m)) : NULL,
+		.chan_brief = tap->rules->dump.brief,
+	};
 }
 
 static bool is_shown(const struct pb_msg *m, const struct tap *tap, const struct sniff_scene *s)
@@ -70,7 +82,7 @@ static bool is_shown(const struct pb_msg *m, const struct tap *tap, const struct
 static enum pb_verdict on_message(struct pb_msg *m, struct pb_ctx *cx)
 {
 	char name[32];
-	struct sniff_scene s = scene(cx->loop, name);
+	struct sniff_scene s = scene(m, cx, name);
 	struct pb_text t;
 
 	if (!is_shown(m, cx->arg, &s))
@@ -85,7 +97,7 @@ static enum pb_verdict on_message(struct pb_msg *m, struct pb_ctx *cx)
 static void on_end(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
 {
 	char name[32];
-	struct sniff_scene s = scene(cx->loop, name);
+	struct sniff_scene s = scene(m, cx, name);
 	struct pb_text t;
 
 	if (!is_shown(m, cx->arg, &s))
@@ -153,18 +165,17 @@ static int tap_add(struct pb_bus *bus, struct pb_str track, struct sniff_rules *
 
 /* ---- Changing -------------------------------------------------------------------- */
 
-/* Apply a command line; the state stays as it is without memory. */
-static int change(struct pb_ctx *cx, struct pb_str line)
+/* The rules in force, on the bus or not. */
+static struct sniff_rules *rules_of(const struct shared *sh)
+{
+	return sh->tap ? sh->tap->rules : sh->rules;
+}
+
+/* Put `fresh` in their place. */
+static int replace(struct pb_ctx *cx, struct sniff_rules *fresh)
 {
 	struct shared *sh = cx->shared;
-	struct pb_str why;
-	struct sniff_rules *fresh =
-		sniff_rules_change(sh->tap ? sh->tap->rules : sh->rules, line, &why);
 
-	if (!fresh)
-		return -ENOMEM;
-	if (why.p)
-		pb_log(&msgsniff_log, &rows[SNIFF_BAD_EXPRESSION], "%.*s", PB_STR_F(why));
 	tap_remove(cx->bus, &sh->tap);
 	sniff_rules_free(&sh->rules);
 	if (!fresh->on) {
@@ -175,6 +186,25 @@ static int change(struct pb_ctx *cx, struct pb_str line)
 		return 0;
 	sh->rules = sniff_rules_new();
 	return -ENOMEM;
+}
+
+static void tell_broken(struct pb_str why)
+{
+	if (why.p)
+		pb_log(&msgsniff_log, &rows[SNIFF_BAD_EXPRESSION], "%.*s", PB_STR_F(why));
+}
+
+/* Apply a command line; the state stays as it is without memory. */
+static int change(struct pb_ctx *cx, struct pb_str line)
+{
+	struct sniff_rules *now = rules_of(cx->shared);
+	struct pb_str why;
+	struct sniff_rules *fresh = now ? sniff_rules_change(now, line, &why) : NULL;
+
+	if (!fresh)
+		return -ENOMEM;
+	tell_broken(why);
+	return replace(cx, fresh);
 }
 
 static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
@@ -189,66 +219,102 @@ static enum pb_verdict on_command(struct pb_msg *m, struct pb_ctx *cx)
 		pb_log(&msgsniff_log, &rows[SNIFF_NO_MEMORY], "no memory: '%.*s' not done",
 		       PB_STR_F(line));
 	pb_text_init(&t, BLOCK_BYTES);
-	if (sh->tap || sh->rules)
-		sniff_rules_print(sh->tap ? sh->tap->rules : sh->rules, &t);
+	if (rules_of(sh))
+		sniff_rules_print(rules_of(sh), &t);
 	pb_msg_set_retval(m, pb_text_str(&t));
 	pb_text_fini(&t);
 	return PB_HANDLED;
 }
 
-/* ---- The module ------------------------------------------------------------------- */
+/* ---- The main file ----------------------------------------------------------------- */
 
-/* [general] of the main file, by the commands they stand for. */
-static const struct {
-	struct pb_str key;
-	const char *command;
-} main_keys[] = {
-	{ PB_STR_INIT("filtersniff"), "filter " },
-	{ PB_STR_INIT("agesniff"), "age " },
-	{ PB_STR_INIT("filtersniffparams"), "params " },
-};
-
-static int from_main(struct pb_ctx *cx, struct pb_str key, const char *command)
+static struct pb_str run_param(void *arg, struct pb_str name)
 {
-	struct pb_str value = pb_engine_main(pb_engine_of(cx), PB_STR("general"), key);
-	struct pb_text t;
-	int err;
+	return pb_engine_run_param(arg, name);
+}
 
-	if (!value.n)
-		return 0;
-	pb_text_init(&t, BLOCK_BYTES);
-	pb_text_add(&t, pb_str_z(command));
-	pb_text_add(&t, value);
-	err = pb_text_failed(&t) ? -ENOMEM : change(cx, pb_text_str(&t));
-	pb_text_fini(&t);
+static bool is_loaded(void *arg, struct pb_str module)
+{
+	return pb_engine_loaded(arg, module);
+}
+
+/* The engine has told what is wrong with it. */
+static int load_main(struct pb_ctx *cx, struct pb_conf **out)
+{
+	struct pb_engine *e = pb_engine_of(cx);
+	struct pb_conf_env env = { .run_param = run_param, .loaded = is_loaded, .arg = e };
+	struct pb_arena *a = pb_arena_new(16384);
+	struct pb_str path = PB_STR_NULL;
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (a)
+		path = pb_engine_expand(e, PB_STR("${configpath}/${configname}${cfgsuffix}"), a);
+	if (path.p)
+		err = pb_conf_load(path.p, &env, true, NULL, out);
+	pb_arena_free(&a);
 	return err;
 }
 
-/* A boolean word or the name itself. */
-static struct pb_str track_name(const struct pb_engine *e)
-{
-	struct pb_str s = pb_engine_main(e, PB_STR("general"), PB_STR("msgsniff_trackname"));
+/* ---- The module ------------------------------------------------------------------- */
 
-	if (!pb_str_is_bool(s))
-		return s.n ? s : PB_STR_NULL;
-	return pb_str_to_bool(s, false) ? PB_STR("msgsniff") : PB_STR_NULL;
+static int start_rules(struct pb_ctx *cx, const struct pb_conf *main)
+{
+	struct shared *sh = cx->shared;
+	struct pb_str why;
+	struct sniff_rules *r;
+
+	sh->track = sniff_main_track(main, sh->arena);
+	r = sniff_main_rules(main, &why);
+	if (!r || pb_arena_failed(sh->arena)) {
+		sniff_rules_free(&r);
+		return -ENOMEM;
+	}
+	tell_broken(why);
+	return replace(cx, r);
 }
 
 static int start(struct pb_ctx *cx)
 {
-	const struct pb_engine *e = pb_engine_of(cx);
 	struct shared *sh = cx->shared;
-	int err = 0;
+	struct pb_conf *main = NULL;
+	int err;
 
-	sh->track = track_name(e);
-	sh->rules = sniff_rules_new();
-	if (!sh->rules)
-		return -ENOMEM;
-	for (size_t i = 0; i < sizeof(main_keys) / sizeof(main_keys[0]) && !err; i++)
-		err = from_main(cx, main_keys[i].key, main_keys[i].command);
-	if (!err && pb_str_to_bool(pb_engine_main(e, PB_STR("general"), PB_STR("msgsniff")), false))
-		err = change(cx, PB_STR("on"));
+	sh->arena = pb_arena_new_small(4096);
+	err = sh->arena ? load_main(cx, &main) : -ENOMEM;
+	if (!err)
+		err = start_rules(cx, main);
+	pb_conf_free(&main);
 	return err;
+}
+
+/* What is told of channels, by the file as it is now. */
+static int take_dump(struct pb_ctx *cx, const struct pb_conf *main)
+{
+	struct sniff_rules *now = rules_of(cx->shared), *fresh;
+	struct sniff_dump dump = sniff_main_dump(main);
+
+	if (!now || (now->dump.chan == dump.chan && now->dump.brief == dump.brief))
+		return 0;
+	fresh = sniff_rules_copy(now);
+	if (!fresh)
+		return -ENOMEM;
+	fresh->dump = dump;
+	return replace(cx, fresh);
+}
+
+static enum pb_reload reload(struct pb_ctx *cx, const void *old)
+{
+	struct pb_conf *main;
+	int err = load_main(cx, &main);
+
+	(void)old;
+	if (!err)
+		err = take_dump(cx, main);
+	if (err == -ENOMEM)
+		pb_log(&msgsniff_log, &rows[SNIFF_NO_MEMORY], "no memory: main file not read");
+	pb_conf_free(&main);
+	return PB_RELOAD_OK;
 }
 
 static void stop(struct pb_ctx *cx)
@@ -257,6 +323,7 @@ static void stop(struct pb_ctx *cx)
 
 	tap_remove(cx->bus, &sh->tap);
 	sniff_rules_free(&sh->rules);
+	pb_arena_free(&sh->arena);
 }
 
 static const struct pb_command commands[] = {
@@ -275,6 +342,8 @@ PB_MODULE(msgsniff) = {
 	.shared_size = sizeof(struct shared),
 	.commands = commands,
 	.log = &msgsniff_log,
+	.home_script = true,
 	.start = start,
+	.reload = reload,
 	.stop = stop,
 };

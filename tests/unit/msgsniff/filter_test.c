@@ -3,6 +3,7 @@
 
 #include "msgsniff/block.h"
 #include "msgsniff/filter.h"
+#include "msgsniff/mainfile.h"
 
 static struct pb_text text;
 
@@ -164,6 +165,44 @@ static void hides(void)
 	pb_text_fini(&text);
 }
 
+/* The main file, without an engine. */
+static void main_keys(void)
+{
+	static const char file[] = "[general]\nmsgsniff=yes\nfiltersniff=[\nagesniff=0.25\n"
+				   "filtersniffparams=any a=1\nmsgsniff:=x\nmsgsniff:n=filter=^m age=2\n"
+				   "dump_msg_data=yes\ndump_msg_data_short=no\n";
+	struct pb_conf *c = NULL;
+	struct pb_str why;
+	struct sniff_rules *r;
+
+	CU_ASSERT_EQUAL_FATAL(pb_conf_parse("yate.conf", pb_str_z(file), NULL, NULL, &c), 0);
+	r = sniff_main_rules(c, &why);
+	pb_conf_free(&c);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+	CU_ASSERT_TRUE(why.n > 0);
+	CU_ASSERT_TRUE(r->dump.chan && !r->dump.brief);
+	pb_text_init(&text, 4096);
+	sniff_rules_print(r, &text);
+	PB_SAME(pb_text_str(&text), "Message sniffer: on, timer: off\r\n-----\r\nMessage: [ age 0.250000\r\n"
+				    "Params any\r\n  a: 1\r\n-----\r\nName: n\r\nMessage: ^m age 2.000000\r\n"
+				    "-----\r\n");
+	pb_text_fini(&text);
+	sniff_rules_free(&r);
+}
+
+static void one_main(void)
+{
+	struct pb_conf *c = NULL;
+	struct pb_str why;
+	struct sniff_rules *r;
+
+	if (pb_conf_parse("yate.conf", PB_STR("[general]\nmsgsniff=yes\nmsgsniff:n=filter=[\n"), NULL, NULL, &c))
+		return;
+	r = sniff_main_rules(c, &why);
+	sniff_rules_free(&r);
+	pb_conf_free(&c);
+}
+
 static void one_change(void)
 {
 	struct sniff_rules *r = after("on filter ^a|params a=b c=d|set name=x age=1|reset filter=[");
@@ -174,7 +213,8 @@ static void one_change(void)
 static void allocations(void)
 {
 	pb_test_each_alloc(one_change);
+	pb_test_each_alloc(one_main);
 }
 
 PB_TESTS("msgsniff/filter", { "commands", commands }, { "which messages", choices },
-	 { "the printed block", blocks }, { "secrets", hides }, { "allocation failures", allocations })
+	 { "the printed block", blocks }, { "secrets", hides }, { "keys of the main file", main_keys }, { "allocation failures", allocations })

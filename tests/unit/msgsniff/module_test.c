@@ -92,4 +92,32 @@ static void starts_on(void)
 	stage_close();
 }
 
-PB_TESTS("msgsniff/module", { "on and off", switches }, { "by the main file", starts_on })
+/* Rules of their own in the file, and what is told of channels: read again. */
+static void named_rules(void)
+{
+	stage_open();
+	stage_file("yate", "[general]\nmsgsniff:one=filter=^a$ age=0\nmsgsniff:two=filter=^b$ params x=^1\n"
+			   "msgsniff:three=\nmsgsniff_trackname=peek\nmsgsniff:four=filter=[\n");
+	stage_start();
+	PB_SAME(stage_ask(0, "engine.command line=sniffer_on"),
+		"true 'Message sniffer: on, timer: off\r\n-----\r\nName: one\r\nMessage: ^a$\r\n-----\r\n"
+		"Name: two\r\nMessage: ^b$\r\nParams\r\n  x: ^1\r\n-----\r\nName: four\r\nMessage: [\r\n"
+		"-----\r\n' engine.command line=sniffer on");
+	stage_settle();
+	PB_SAME(stage_ask(1, "a"), "false '' a handlers=peek:0");
+	(void)stage_log();
+	stage_ask(1, "b x=2");
+	PB_SAME(stage_log(), "");
+	stage_ask(1, "b x=1");
+	CU_ASSERT_TRUE(pb_str_starts(stage_log(), PB_STR("Sniffed 'b' ")));
+	/* commands are kept by a reload, whatever the file says now */
+	stage_ask(0, "engine.command line=sniffer_reset_name=five_filter=^c$");
+	stage_file("yate", "[general]\nmsgsniff=no\nmsgsniff:one=filter=^a$\ndump_msg_data=yes\n");
+	CU_ASSERT_EQUAL(pb_engine_reload_now(stage, PB_STR("msgsniff"), NULL), 0);
+	PB_SAME(stage_ask(0, "engine.command line=sniffer"),
+		"true 'Message sniffer: on, timer: off\r\nName: five\r\nMessage: ^c$\r\n' engine.command "
+		"line=sniffer handlers=peek:0");
+	stage_close();
+}
+
+PB_TESTS("msgsniff/module", { "rules of the main file", named_rules }, { "on and off", switches }, { "by the main file", starts_on })
