@@ -135,6 +135,18 @@ void pb_text_add_hex(struct pb_text *t, const void *p, size_t n)
 static const char base64_digits[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+void pb_text_add_percent(struct pb_text *t, struct pb_str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c == 0x7f || strchr("%,;|+?&", c))
+			pb_text_addf(t, "%%%02X", c);
+		else
+			pb_text_addc(t, (char)c);
+	}
+}
+
 void pb_text_add_base64(struct pb_text *t, const void *p, size_t n)
 {
 	const unsigned char *u = p;

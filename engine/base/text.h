@@ -37,6 +37,11 @@ void pb_text_addf(struct pb_text *t, const char *fmt, ...) __attribute__((format
 void pb_text_addv(struct pb_text *t, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 /** Lower-case hexadecimal of `n` octets. */
 void pb_text_add_hex(struct pb_text *t, const void *p, size_t n);
+/**
+ * As a field of the status grammar: its separators , ; | + ? & and %, blanks and
+ * control characters become %XX.
+ */
+void pb_text_add_percent(struct pb_text *t, struct pb_str s);
 /** Base64 with padding, RFC 4648 section 4. */
 void pb_text_add_base64(struct pb_text *t, const void *p, size_t n);
 

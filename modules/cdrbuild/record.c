@@ -212,8 +212,7 @@ void cdr_note(struct cdr *r, enum cdr_event ev, uint64_t at_us, struct pb_str st
 void cdr_take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, const struct pb_msg *m)
 {
 	bool first = !r->start_us;
-	struct pb_str trace = pb_msg_get(m, PB_STR("trace_id")),
-		      write = pb_msg_get(m, PB_STR("cdrwrite"));
+	struct pb_str trace = pb_msg_get(m, PB_STR("trace_id"));
 
 	cdr_note(r, ev, pb_msg_time_us(m), pb_msg_get(m, PB_STR("status")));
 	set_direction(r, pb_msg_get(m, PB_STR("direction")));
@@ -227,7 +226,7 @@ void cdr_take(struct cdr *r, const struct cdr_params *p, enum cdr_event ev, cons
 	if (trace.n && !cdr_get(r, PB_STR("trace_id")).p)
 		cdr_set(r, PB_STR("trace_id"), trace);
 	if (first)
-		cdr_set(r, PB_STR("cdrwrite"), write);
+		r->unwritten = !pb_msg_get_bool(m, PB_STR("cdrwrite"), true);
 }
 
 /* ---- Writing ------------------------------------------------------------------------- */
@@ -333,7 +332,7 @@ void cdr_write(const struct cdr *r, struct pb_msg *m, struct pb_str operation,
 	add_known(m, PB_STR("trace_id"), cdr_get(r, PB_STR("trace_id")), PB_STR_NULL);
 	add_formats(r, m, style->formats, now_us);
 	add_external(r, m);
-	add_known(m, PB_STR("cdrwrite"), cdr_get(r, PB_STR("cdrwrite")), PB_STR_NULL);
+	pb_msg_set_bool(m, PB_STR("cdrwrite"), !r->unwritten);
 	for (const struct cdr_field *k = r->fields; k; k = k->next) {
 		if (k->name.n && !pb_msg_has(m, k->name))
 			pb_msg_add(m, k->name, k->value);

@@ -51,6 +51,7 @@ struct cdr {
 	/* microseconds since 1970; 0: has not happened */
 	uint64_t start_us, call_us, ringing_us, answer_us, hangup_us;
 	bool initialized; /* the first record was sent */
+	bool unwritten;   /* cdrwrite=no, as the first message said */
 	bool failed;      /* something could not be kept for lack of memory */
 };
 

@@ -25,8 +25,7 @@ static void add_chan(struct pb_text *t, const struct pb_chan *c, bool brief)
 	if (brief)
 		return;
 	pb_text_addf(t, " status=%.*s direction=%s billid=%.*s", PB_STR_F(pb_chan_status(c)),
-		     pb_chan_is_outgoing(c) ? "outgoing" : "incoming",
-		     PB_STR_F(pb_chan_billid(c)));
+		     pb_chan_is_outgoing(c) ? "outgoing" : "incoming", PB_STR_F(pb_chan_billid(c)));
 	if (peer)
 		pb_text_addf(t, " peerid=%.*s", PB_STR_F(pb_chan_id(peer)));
 }

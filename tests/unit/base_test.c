@@ -128,6 +128,9 @@ static void texts(void)
 	pb_text_addf(&t, " %s", "ok");
 	PB_SAME(pb_text_str(&t), "n=0 -9223372036854775808 ok");
 	pb_text_reset(&t);
+	pb_text_add_percent(&t, PB_STR("a b,c;d|e%\n\xc3\xa9/1"));
+	PB_SAME(pb_text_str(&t), "a%20b%2Cc%3Bd%7Ce%25%0A\xc3\xa9/1");
+	pb_text_reset(&t);
 	pb_text_add_base64(&t, "any carnal", 10);
 	PB_SAME(pb_text_str(&t), "YW55IGNhcm5hbA==");
 	CU_ASSERT_EQUAL(pb_base64_decode(pb_text_str(&t), out), 10);

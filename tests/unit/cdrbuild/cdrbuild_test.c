@@ -199,6 +199,73 @@ static void choices(void)
 	tear_down();
 }
 
+/* Records of status: once, at intervals, at the answer or later. */
+static void status_records(void)
+{
+	static const struct {
+		const char *conf, *at_answer, *in_two_minutes;
+	} rows[] = {
+		{ "status_interval=0\n", "sip/1 status unknown 0 unknown ;", "" },
+		{ "status_interval=0\nstatus_answer=no\n", "", "sip/1 status unknown 60 unknown ;" },
+		{ "status_interval=90\nstatus_answer=no\n", "", "sip/1 status unknown 90 unknown ;" },
+		{ "status_interval=5\n", "sip/1 status unknown 0 unknown ;",
+		  "sip/1 status unknown 60 unknown ;sip/1 status unknown 120 unknown ;" },
+	};
+	char conf[200];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(conf, sizeof(conf), "[general]\nresolution=sec\nupdates=no\nstatus=yes\n%s",
+			 rows[i].conf);
+		set_up(conf);
+		tell(0, "chan.startup", "id=sip/1", NULL);
+		saw("sip/1 initialize unknown 0 unknown ;");
+		tell(0, "call.answered", "id=sip/1", NULL);
+		saw(rows[i].at_answer);
+		tell(0, "call.update", "id=sip/1", NULL);
+		tell(0, "call.answered", "id=sip/1", NULL);
+		saw("");
+		pb_sim_run(sim, 121000, NULL, NULL);
+		saw(rows[i].in_two_minutes);
+		tear_down();
+	}
+}
+
+/* What makes a record, and what changes it. */
+static void accepted(void)
+{
+	set_up("[general]\nresolution=sec\n");
+	tell(0, "call.route", "id=sip/1", NULL); /* none of these begins one */
+	tell(0, "call.ringing", "id=sip/1", NULL);
+	tell(0, "call.progress", "id=sip/1 ringing=yes", NULL);
+	tell(0, "call.update", "id=sip/1", NULL);
+	saw("");
+	tell(0, "call.answered", "id=sip/1 direction=outgoing", NULL);
+	saw("sip/1 initialize outgoing 0 unknown ;");
+	tell(0, "call.progress", "id=sip/1 status=x", NULL);
+	tell(0, "call.progress", "id=sip/1 status=x ringing=no", NULL);
+	tell(0, "call.update", "id=sip/1 status=x operation=request", NULL);
+	tell(0, "call.update", "id=sip/1 status=x cdrtrack=no", NULL);
+	saw("");
+	tell(0, "call.progress", "id=sip/1 status=early earlymedia=yes", NULL);
+	saw("sip/1 update outgoing 0 early ;");
+	tell(0, "call.update", "id=sip/1 status=own operation=cdrbuild", NULL);
+	saw("sip/1 update outgoing 0 own ;");
+	tell(0, "call.update", "id=sip/1 status=told operation=request cdrtrack=yes", NULL);
+	saw("sip/1 update outgoing 0 told ;");
+	tell(0, "call.update", "id=sip/1 status= reason=why", NULL);
+	saw("sip/1 update outgoing 0 told why;");
+	tell(0, "call.update", "id=sip/1 reason=", NULL);
+	saw("sip/1 update outgoing 0 told why;");
+	tell(0, "call.execute", "id=sip/2", NULL);
+	saw("sip/2 initialize unknown 0 unknown ;");
+	CU_ASSERT_TRUE(tell(0, "call.drop", "id=cdrbuild/sip/2 reason=enough", NULL));
+	saw("sip/2 finalize unknown 0 unknown enough;");
+	CU_ASSERT_FALSE(tell(0, "call.drop", "id=cdrbuild/sip/2", NULL));
+	tell(0, "chan.hangup", "id=sip/2", NULL); /* the channel itself ends later */
+	saw("");
+	tear_down();
+}
+
 /* The hangup overtook what should have begun the record. */
 static void hangup_first(void)
 {
@@ -297,5 +364,6 @@ static void threads(void)
 		CU_ASSERT_EQUAL(atomic_load(&finals[i]), 1);
 }
 
-PB_TESTS("cdrbuild", { "a call", a_call }, { "choices", choices }, { "hangup first", hangup_first },
+PB_TESTS("cdrbuild", { "a call", a_call }, { "choices", choices },
+	 { "status records", status_records }, { "accepted messages", accepted }, { "hangup first", hangup_first },
 	 { "shutting down", shutting_down }, { "threads", threads })

@@ -103,7 +103,7 @@ static void life(void)
 	written(&r, 101000000,
 		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming "
 		"duration=1 billtime=0 "
-		"ringtime=0 status=incoming external=1 address=a:1 billid=RUN-1 called=2 caller=1");
+		"ringtime=0 status=incoming external=1 cdrwrite=true address=a:1 billid=RUN-1 called=2 caller=1");
 	take(&r, &p, CDR_EXECUTE, 102000000, "cdrwrite=no called=3 caller=9 x=first trace_id=T");
 	cdr_note(&r, CDR_RINGING, 104000000, PB_STR("ringing"));
 	cdr_note(&r, CDR_RINGING, 105000000, PB_STR_NULL);
@@ -112,7 +112,7 @@ static void life(void)
 	written(&r, 999000000,
 		"time=100 chan=sip/1 cdrid=7 runid=RUN operation=update direction=incoming "
 		"duration=8 billtime=3 "
-		"ringtime=3 status=answered trace_id=T external=9 address=a:1 billid=RUN-1 "
+		"ringtime=3 status=answered trace_id=T external=9 cdrwrite=true address=a:1 billid=RUN-1 "
 		"called=2 caller=9 x=first "
 		"reason=bye");
 	CU_ASSERT_FALSE(r.failed);
@@ -130,7 +130,7 @@ static void small(void)
 	written(&r, 4000000, /* the clock was set back */
 		"time=5 chan=x cdrid=1 runid=RUN operation=update direction=outgoing duration=0 "
 		"billtime=0 ringtime=0 "
-		"status=unknown cdrwrite=no");
+		"status=unknown cdrwrite=false");
 	cdr_fini(&r);
 }
 
@@ -169,7 +169,7 @@ static void formatting(void)
 		"time=5 chan=x cdrid=1 runid=RUN operation=update direction=unknown duration=2 "
 		"billtime=0 "
 		"ringtime=0 status=unknown call_start_time=05UTC call_hangup_time=07UTC "
-		"call_duration=02");
+		"call_duration=02 cdrwrite=true");
 	formats = (struct cdr_formats){ 0 };
 	cdr_fini(&r);
 }
