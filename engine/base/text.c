@@ -132,20 +132,30 @@ void pb_text_add_hex(struct pb_text *t, const void *p, size_t n)
 	}
 }
 
+static bool is_separator(unsigned char c)
+{
+	return c <= ' ' || c == 0x7f || strchr("%,;|+?&", c);
+}
+
+struct pb_str pb_percent(struct pb_arena *into, struct pb_str s)
+{
+	char *p = pb_arena_bytes(into, 3 * s.n + 1);
+	struct pb_text t;
+
+	if (!p)
+		return PB_STR_NULL;
+	pb_text_init_buf(&t, p, 3 * s.n + 1);
+	for (size_t i = 0; i < s.n; i++) {
+		if (is_separator((unsigned char)s.p[i]))
+			pb_text_addf(&t, "%%%02X", (unsigned char)s.p[i]);
+		else
+			pb_text_addc(&t, s.p[i]);
+	}
+	return pb_text_str(&t);
+}
+
 static const char base64_digits[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void pb_text_add_percent(struct pb_text *t, struct pb_str s)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c <= ' ' || c == 0x7f || strchr("%,;|+?&", c))
-			pb_text_addf(t, "%%%02X", c);
-		else
-			pb_text_addc(t, (char)c);
-	}
-}
 
 void pb_text_add_base64(struct pb_text *t, const void *p, size_t n)
 {

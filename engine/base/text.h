@@ -37,11 +37,6 @@ void pb_text_addf(struct pb_text *t, const char *fmt, ...) __attribute__((format
 void pb_text_addv(struct pb_text *t, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
 /** Lower-case hexadecimal of `n` octets. */
 void pb_text_add_hex(struct pb_text *t, const void *p, size_t n);
-/**
- * As a field of the status grammar: its separators , ; | + ? & and %, blanks and
- * control characters become %XX.
- */
-void pb_text_add_percent(struct pb_text *t, struct pb_str s);
 /** Base64 with padding, RFC 4648 section 4. */
 void pb_text_add_base64(struct pb_text *t, const void *p, size_t n);
 
@@ -59,6 +54,11 @@ static inline struct pb_str pb_text_str(const struct pb_text *t)
 /** A literal: pb_text_lit(t, "SIP/2.0 "). */
 #define pb_text_lit(t, lit) pb_text_add((t), PB_STR(lit))
 
+/**
+ * `s` as a field of the status grammar: its separators , ; | + ? & and %, blanks
+ * and control characters as %XX. Absent when the arena has failed.
+ */
+struct pb_str pb_percent(struct pb_arena *into, struct pb_str s);
 /**
  * Base64 (RFC 4648 section 4; missing padding accepted, white space refused)
  * into `out`, which has room for s.n / 4 * 3 + 3 bytes.

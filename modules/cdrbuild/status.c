@@ -2,27 +2,15 @@
 #include "base/text.h"
 #include "cdrbuild/leg.h"
 
-static struct pb_str escape(struct pb_arena *a, struct pb_str s)
-{
-	struct pb_text t;
-	struct pb_str out;
-
-	pb_text_init(&t, 4096);
-	pb_text_add_percent(&t, s);
-	out = pb_arena_str(a, pb_text_str(&t));
-	pb_text_fini(&t);
-	return out;
-}
-
 static void status_leg(struct pb_status *s, const struct cdr_leg *leg, struct pb_arena *a)
 {
 	const struct cdr *r = &leg->cdr;
 	uint64_t us = cdr_duration_us(r, pb_loop_wall_us(leg->st->cx->loop));
 
-	pb_status_item(s, r->chan, "%.*s|%.*s|%.*s|%.*s|%llu", PB_STR_F(escape(a, r->status)),
-		       PB_STR_F(escape(a, cdr_get(r, PB_STR("caller")))),
-		       PB_STR_F(escape(a, cdr_get(r, PB_STR("called")))),
-		       PB_STR_F(escape(a, cdr_get(r, PB_STR("billid")))),
+	pb_status_item(s, r->chan, "%.*s|%.*s|%.*s|%.*s|%llu", PB_STR_F(pb_percent(a, r->status)),
+		       PB_STR_F(pb_percent(a, cdr_get(r, PB_STR("caller")))),
+		       PB_STR_F(pb_percent(a, cdr_get(r, PB_STR("called")))),
+		       PB_STR_F(pb_percent(a, cdr_get(r, PB_STR("billid")))),
 		       (unsigned long long)(us / 1000000));
 }
 

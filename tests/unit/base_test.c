@@ -116,6 +116,7 @@ static void arenas(void)
 
 static void texts(void)
 {
+	struct pb_arena *a;
 	struct pb_text t;
 	char buf[8];
 	unsigned char out[16];
@@ -128,9 +129,11 @@ static void texts(void)
 	pb_text_addf(&t, " %s", "ok");
 	PB_SAME(pb_text_str(&t), "n=0 -9223372036854775808 ok");
 	pb_text_reset(&t);
-	pb_text_add_percent(&t, PB_STR("a b,c;d|e%\n\xc3\xa9/1"));
-	PB_SAME(pb_text_str(&t), "a%20b%2Cc%3Bd%7Ce%25%0A\xc3\xa9/1");
-	pb_text_reset(&t);
+	a = pb_arena_new(1000);
+	PB_SAME(pb_percent(a, PB_STR("a b,c;d|e%\n\xc3\xa9/1")), "a%20b%2Cc%3Bd%7Ce%25%0A\xc3\xa9/1");
+	PB_SAME(pb_percent(a, PB_STR("\n\n\n")), "%0A%0A%0A");
+	PB_SAME(pb_percent(a, PB_STR_NULL), "");
+	pb_arena_free(&a);
 	pb_text_add_base64(&t, "any carnal", 10);
 	PB_SAME(pb_text_str(&t), "YW55IGNhcm5hbA==");
 	CU_ASSERT_EQUAL(pb_base64_decode(pb_text_str(&t), out), 10);
