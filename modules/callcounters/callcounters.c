@@ -252,7 +252,13 @@ static int start(struct pb_ctx *cx)
 	struct shared *sh = cx->shared;
 	int err = counters_new(&sh->counts);
 
-	return err ? err : add_handlers(cx);
+	if (!err)
+		err = add_handlers(cx);
+	if (err) {
+		remove_handlers(cx);
+		counters_free(&sh->counts);
+	}
+	return err;
 }
 
 static enum pb_reload reload(struct pb_ctx *cx, const void *old)
