@@ -418,6 +418,17 @@ static const struct pb_command commands[] = {
 	{ NULL },
 };
 
+static const struct pb_counter counters[] = {
+	{ "caches", "caches", "Caches that are enabled." },
+	{ "Count", "items", "Items of that cache." },
+	{ NULL },
+};
+
+static const struct pb_sends sends[] = {
+	{ "database", "account query results" },
+	{ NULL },
+};
+
 PB_MODULE(cache) = {
 	.abi = PB_MODULE_ABI,
 	.name = "cache",
@@ -439,4 +450,6 @@ PB_MODULE(cache) = {
 	.loop_stop = loop_stop,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.sends = sends,
 };

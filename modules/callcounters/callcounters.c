@@ -316,6 +316,12 @@ static void stop(struct pb_ctx *cx)
 	counters_free(&sh->counts);
 }
 
+static const struct pb_counter counters[] = {
+	{ "counters", "values", "Values that some call has now." },
+	{ "Count", "calls", "Calls of that value." },
+	{ NULL },
+};
+
 PB_MODULE(callcounters) = {
 	.abi = PB_MODULE_ABI,
 	.name = "callcounters",
@@ -335,4 +341,5 @@ PB_MODULE(callcounters) = {
 	.loop_stop = loop_stop,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
 };

@@ -213,6 +213,21 @@ static const struct pb_handler handlers[] = {
 	{ NULL },
 };
 
+static const struct pb_counter counters[] = {
+	{ "cdrs", "records", "Records that are open." },
+	{ "hungup", "channels", "Channels that have hung up and are remembered." },
+	{ NULL },
+};
+
+/* And the parameters that the file names. */
+static const struct pb_sends sends[] = {
+	{ "call.cdr",
+	  "time chan cdrid runid operation direction duration billtime ringtime status trace_id "
+	  "call_start_time call_answer_time call_hangup_time call_duration external cdrwrite "
+	  "billid reason address caller called calledfull username" },
+	{ NULL },
+};
+
 PB_MODULE(cdrbuild) = {
 	.abi = PB_MODULE_ABI,
 	.name = "cdrbuild",
@@ -231,4 +246,6 @@ PB_MODULE(cdrbuild) = {
 	.loop_start = loop_start,
 	.loop_stop = loop_stop,
 	.status = cdr_status,
+	.counters = counters,
+	.sends = sends,
 };

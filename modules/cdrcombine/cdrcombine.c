@@ -235,6 +235,17 @@ static const struct pb_handler handlers[] = {
 	{ NULL },
 };
 
+static const struct pb_counter counters[] = {
+	{ "cdrs", "calls", "Calls whose legs are not all over." },
+	{ NULL },
+};
+
+static const struct pb_sends sends[] = {
+	{ "call.cdr", "operation billid time chan runid duration billtime ringtime status external "
+		      "cdrwrite address caller called reason out_leg.*" },
+	{ NULL },
+};
+
 PB_MODULE(cdrcombine) = {
 	.abi = PB_MODULE_ABI,
 	.name = "cdrcombine",
@@ -247,4 +258,6 @@ PB_MODULE(cdrcombine) = {
 	.start = start,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.sends = sends,
 };
