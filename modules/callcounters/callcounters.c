@@ -126,13 +126,18 @@ static void count_call(struct state *st, struct counters *counts, struct pb_str 
 	       PB_STR_F(chan));
 }
 
+/* Records of legs; those of whole calls need not travel. */
+static bool is_of_leg(void *arg, struct pb_str operation)
+{
+	(void)arg;
+	return pb_str_eq(operation, PB_STR("initialize")) ||
+	       pb_str_eq(operation, PB_STR("update")) || pb_str_eq(operation, PB_STR("status")) ||
+	       pb_str_eq(operation, PB_STR("finalize"));
+}
+
 static bool is_counted(const struct settings *s, const struct pb_msg *m)
 {
-	struct pb_str operation = pb_msg_get(m, PB_STR("operation"));
-
-	return (pb_str_eq(operation, PB_STR("initialize")) ||
-		pb_str_eq(operation, PB_STR("update")) || pb_str_eq(operation, PB_STR("status"))) &&
-	       (!s->direction.n || pb_str_eq(pb_msg_get(m, PB_STR("direction")), s->direction));
+	return !s->direction.n || pb_str_eq(pb_msg_get(m, PB_STR("direction")), s->direction);
 }
 
 /* Begins with the first record that has a value; the value may change. */
@@ -142,10 +147,11 @@ static enum pb_verdict on_cdr(struct pb_msg *m, struct pb_ctx *cx)
 	struct shared *sh = cx->shared;
 	struct pb_str chan = pb_msg_get(m, PB_STR("chan")), value = pb_msg_get(m, s->parameter);
 	struct call *c = find_call(cx->state, chan);
+	bool is_end = pb_str_eq(pb_msg_get(m, PB_STR("operation")), PB_STR("finalize"));
 
-	if (c && pb_str_eq(pb_msg_get(m, PB_STR("operation")), PB_STR("finalize")))
+	if (c && is_end)
 		end_call(cx->state, sh->counts, c);
-	if (!s->parameter.n || !chan.n || !value.n || !is_counted(s, m) ||
+	if (is_end || !s->parameter.n || !chan.n || !value.n || !is_counted(s, m) ||
 	    (c && pb_str_eq(c->value, value)))
 		return PB_PASS;
 	if (c)
@@ -238,13 +244,14 @@ static int add_handlers(struct pb_ctx *cx)
 		{ "call.cdr", (unsigned)s->cdr_priority, PB_OWNER, on_cdr, .owner_param = "chan" },
 		{ "call.route", (unsigned)s->route_priority, PB_HERE, on_route },
 	};
-	int err = 0;
+	int err;
 
 	sh->priorities[0] = s->cdr_priority;
 	sh->priorities[1] = s->route_priority;
-	for (unsigned i = 0; i < 2 && s->parameter.n && !err; i++)
-		err = pb_engine_add_handler(cx, &rows[i], &sh->regs[i]);
-	return err;
+	if (!s->parameter.n)
+		return 0;
+	err = pb_engine_add_filtered(cx, &rows[0], "operation", is_of_leg, &sh->regs[0]);
+	return err ? err : pb_engine_add_handler(cx, &rows[1], &sh->regs[1]);
 }
 
 static int start(struct pb_ctx *cx)

@@ -261,6 +261,17 @@ static int start(struct pb_ctx *cx)
 	return 0;
 }
 
+/* There is no file any more. */
+static void give_up(struct shared *sh)
+{
+	if (sh->pending.n)
+		SAY(LOG_LOST, "Records lost: %zu octets were not written when the file went",
+		    sh->pending.n);
+	pb_text_reset(&sh->pending);
+	pb_timer_stop(&sh->retry);
+	sh->failing = false;
+}
+
 /* The file is opened anew: it may have been moved away. */
 static enum pb_reload reload(struct pb_ctx *cx, const void *old)
 {
@@ -268,10 +279,13 @@ static enum pb_reload reload(struct pb_ctx *cx, const void *old)
 	struct shared *sh = cx->shared;
 
 	(void)old;
-	write_pending(sh);
+	if (s->file.n || sh->fd >= 0)
+		write_pending(sh); /* where it is open, into the old one */
 	close_file(sh);
 	if (s->file.n)
 		open_file(sh);
+	else
+		give_up(sh);
 	return PB_RELOAD_OK;
 }
 

@@ -1,6 +1,8 @@
 /* modules/cache: what is stored and told, without a database. */
 #include "scene.h"
 
+#include "cache/cache.h"
+
 /* Between the two priorities: somebody who knows the network's answer. */
 static enum pb_verdict on_route(struct pb_msg *m, struct pb_ctx *cx)
 {
@@ -158,5 +160,46 @@ static void commands(void)
 	tear_down();
 }
 
-PB_TESTS("cache", { "number portability", portability }, { "choices", choices }, { "names", names },
+/* What check says of a file, and what counts. */
+static void settings(void)
+{
+	static const char text[] = "[general]\nttl=5\nlimit=7\naccount=a\nsize=17\n"
+				   "[lnp]\nenable=yes\nloadchunk=1\nttl=20\n"
+				   "[cnam]\nenable=yes\nlimit=8\naccount_loadcache=b\nexpire_check_interval=500\n";
+	struct pb_arena *a = pb_arena_new(100000);
+	struct pb_findings *f = pb_findings_new();
+	struct cache_settings s = { 0 };
+	struct pb_conf *c;
+
+	CU_ASSERT_EQUAL_FATAL(pb_conf_parse("cache.conf", pb_str_z(text), NULL, f, &c), 0);
+	pb_opt_defaults(cache_options, &s, a);
+	CU_ASSERT_EQUAL(pb_opt_read(cache_options, c, &s, a, f), 0);
+	CU_ASSERT_EQUAL(cache_settings_read(c, &s, a, f), 0);
+	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_WARNING), 3); /* 5, 1, 500 */
+	CU_ASSERT_EQUAL(s.of[CACHE_LNP].own.ttl_s, 20);
+	CU_ASSERT_EQUAL(s.of[CACHE_LNP].own.loadchunk, 500);
+	CU_ASSERT_EQUAL(s.of[CACHE_LNP].own.limit, 7);
+	CU_ASSERT_EQUAL(s.of[CACHE_LNP].own.check_s, 10);
+	CU_ASSERT_EQUAL(s.of[CACHE_LNP].own.maxchunks, 1000);
+	PB_SAME(s.of[CACHE_LNP].own.account_load, "a");
+	PB_SAME(s.of[CACHE_LNP].id_param, "${called}");
+	CU_ASSERT_EQUAL(s.of[CACHE_CNAM].own.ttl_s, 10);
+	CU_ASSERT_EQUAL(s.of[CACHE_CNAM].own.limit, 8);
+	CU_ASSERT_EQUAL(s.of[CACHE_CNAM].own.check_s, 300);
+	PB_SAME(s.of[CACHE_CNAM].own.account, "a");
+	PB_SAME(s.of[CACHE_CNAM].own.account_load, "b");
+	PB_SAME(s.of[CACHE_CNAM].copyparams, "callername");
+	pb_conf_free(&c);
+	CU_ASSERT_EQUAL_FATAL(pb_conf_parse("cache.conf", PB_STR("[lnp]\nenable=yes\nquery_save=x\n"), NULL, f, &c), 0);
+	memset(&s, 0, sizeof(s));
+	pb_opt_defaults(cache_options, &s, a);
+	pb_opt_read(cache_options, c, &s, a, f);
+	cache_settings_read(c, &s, a, f);
+	CU_ASSERT_EQUAL(pb_findings_count(f, PB_SEV_WARNING), 4); /* no account */
+	pb_conf_free(&c);
+	pb_findings_free(&f);
+	pb_arena_free(&a);
+}
+
+PB_TESTS("cache", { "settings", settings }, { "number portability", portability }, { "choices", choices }, { "names", names },
 	 { "expiry", expiry }, { "commands", commands })

@@ -129,6 +129,37 @@ static void retrying(void)
 	tear_down();
 }
 
+/* Records of calls; another file, and none, by reload. */
+static void combined(void)
+{
+	set_up("[general]\nfile=${configpath}/cdr\nformat=${chan} ${out_leg.chan$-}\ncombined=yes\n");
+	record(0, "sip/1", "finalize", NULL);
+	record(0, "sip/2", "combined", NULL);
+	record(0, "sip/3", "combined", "cdrwrite_cdrfile");
+	pb_sim_run(sim, 10, NULL, NULL);
+	file_is("cdr", "sip/2 -\n");
+	write_conf("[general]\nfile=${configpath}/old\nformat=${chan}\n");
+	CU_ASSERT_EQUAL(pb_engine_reload_now(engine, PB_STR("cdrfile"), NULL), 0);
+	record(1, "sip/4", "combined", NULL);
+	record(1, "sip/5", "finalize", NULL);
+	pb_sim_run(sim, 10, NULL, NULL);
+	file_is("old", "sip/5\n");
+	write_conf("[general]\nfile=${configpath}/sub/cdr\n"); /* not there: kept ... */
+	CU_ASSERT_EQUAL(pb_engine_reload_now(engine, PB_STR("cdrfile"), NULL), 0);
+	record(1, "sip/6", "finalize", NULL);
+	pb_sim_run(sim, 10, NULL, NULL);
+	write_conf(""); /* ... until there is no file at all */
+	CU_ASSERT_EQUAL(pb_engine_reload_now(engine, PB_STR("cdrfile"), NULL), 0);
+	record(1, "sip/7", "finalize", NULL);
+	pb_sim_run(sim, 10000, NULL, NULL);
+	write_conf("[general]\nfile=${configpath}/old\nformat=${chan}\n");
+	CU_ASSERT_EQUAL(pb_engine_reload_now(engine, PB_STR("cdrfile"), NULL), 0);
+	pb_sim_run(sim, 10000, NULL, NULL);
+	file_is("cdr", "sip/2 -\n");
+	file_is("old", "sip/5\n");
+	tear_down();
+}
+
 static void inactive(void)
 {
 	set_up("");
@@ -138,4 +169,5 @@ static void inactive(void)
 	tear_down();
 }
 
-PB_TESTS("cdrfile", { "writing", writing }, { "retrying", retrying }, { "inactive", inactive })
+PB_TESTS("cdrfile", { "writing", writing }, { "retrying", retrying }, { "inactive", inactive },
+	 { "combined", combined })
