@@ -436,26 +436,27 @@ static void queue_arrives(void *arg)
 	queue(m->w.on, m);
 }
 
-void pb_bus_enqueue_to(struct pb_bus *b, struct pb_loop *l, struct pb_msg *m)
+bool pb_bus_enqueue_to(struct pb_bus *b, struct pb_loop *l, struct pb_msg *m)
 {
 	struct pbi_bus_loop *pl = pbi_on(b, l);
 
 	m->w.done = NULL;
 	if (pb_loop_is_mine(l)) {
 		queue(pl, m);
-		return;
+		return true;
 	}
 	m->w.on = pl;
 	m->w.work = (struct pb_work){ .fn = queue_arrives, .arg = m };
 	pb_loop_post(l, &m->w.work);
+	return true;
 }
 
-void pb_bus_enqueue(struct pb_bus *b, struct pb_msg *m)
+bool pb_bus_enqueue(struct pb_bus *b, struct pb_msg *m)
 {
 	struct pb_loop *l = pb_loop_current();
 	bool mine = l && pb_loop_set(l) == b->loops && pb_loop_index(l) < pb_loops_calls(b->loops);
 
-	pb_bus_enqueue_to(b, mine ? l : pb_loops_at(b->loops, 0), m);
+	return pb_bus_enqueue_to(b, mine ? l : pb_loops_at(b->loops, 0), m);
 }
 
 /* ---- Questions ----------------------------------------------------------------------- */

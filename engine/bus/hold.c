@@ -264,8 +264,14 @@ void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parke
 
 	pb_list_each(n, &pl->parked) {
 		const struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
-		struct pb_parked p = { s->msg->b.name, s->reg->h.track, (now - s->since_us) / 1000,
-				       pbi_slot_token(s) };
+		struct pb_parked p = {
+			.message = s->msg->b.name,
+			.holder = s->reg->h.track,
+			.age_ms = (now - s->since_us) / 1000,
+			.loop = pl->index,
+			.held = true,
+			.token = pbi_slot_token(s),
+		};
 
 		if (!fn(arg, &p))
 			return;

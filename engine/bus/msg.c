@@ -349,6 +349,22 @@ void pb_msg_clear(struct pb_msg *m, struct pb_str name)
 	m->b.count = kept;
 }
 
+static bool is_below(struct pb_str s, struct pb_str name, char separator)
+{
+	return pb_str_starts(s, name) && (s.n == name.n || s.p[name.n] == separator);
+}
+
+void pb_msg_clear_tree(struct pb_msg *m, struct pb_str name, char separator)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < m->b.count; i++) {
+		if (!is_below(m->b.params[i].name, name, separator))
+			m->b.params[kept++] = m->b.params[i];
+	}
+	m->b.count = kept;
+}
+
 size_t pb_msg_count(const struct pb_msg *m)
 {
 	return m->b.count;
@@ -367,6 +383,16 @@ uint64_t pb_msg_time_us(const struct pb_msg *m)
 void pb_msg_set_time_us(struct pb_msg *m, uint64_t us)
 {
 	m->b.time_us = us;
+}
+
+uint64_t pb_msg_enqueued_us(const struct pb_msg *m)
+{
+	return m->b.enqueued_us;
+}
+
+uint64_t pb_msg_dispatched_us(const struct pb_msg *m)
+{
+	return m->b.dispatched_us;
 }
 
 bool pb_msg_broadcast(const struct pb_msg *m)

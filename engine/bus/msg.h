@@ -69,6 +69,8 @@ void pb_msg_setf(struct pb_msg *m, struct pb_str name, const char *fmt, ...)
 void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value);
 /** Remove all of that name. */
 void pb_msg_clear(struct pb_msg *m, struct pb_str name);
+/** The same, and of all names that begin with it and `separator`: "a", "a.b" and "a.c". */
+void pb_msg_clear_tree(struct pb_msg *m, struct pb_str name, char separator);
 
 size_t pb_msg_count(const struct pb_msg *m);
 /** In order; valid until the message is changed. */
@@ -77,6 +79,9 @@ const struct pb_param *pb_msg_at(const struct pb_msg *m, size_t i);
 /** Microseconds since 1970 of creation (or of pb_msg_again). */
 uint64_t pb_msg_time_us(const struct pb_msg *m);
 void pb_msg_set_time_us(struct pb_msg *m, uint64_t us);
+/** The same of when it was last queued and dispatched; 0 unless the bus traces times. */
+uint64_t pb_msg_enqueued_us(const struct pb_msg *m);
+uint64_t pb_msg_dispatched_us(const struct pb_msg *m);
 bool pb_msg_broadcast(const struct pb_msg *m);
 /** A broadcast visits every handler, whatever they answer. */
 void pb_msg_set_broadcast(struct pb_msg *m, bool on);

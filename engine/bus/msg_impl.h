@@ -24,6 +24,7 @@ struct pbi_body {
 	uint32_t renamed; /* how often the name was set */
 	bool broadcast, failed;
 	uint64_t time_us;
+	uint64_t enqueued_us, dispatched_us; /* when times are traced */
 	struct pb_handle chan;
 	uint64_t deadline_us; /* of the loop clock; 0: set at dispatch */
 	/* the tracking parameter's name, once there is one; its text grows in place: */
