@@ -38,6 +38,15 @@ const struct pb_opt pbi_cfg_rows[] = {
 	  .unit = "ms", .section = "limits", .doc = "How long a message may be held in all." },
 	{ PB_OPT_INT, "parked", offsetof(struct pbi_cfg, parked), .def = 10000, .lo = 1, .hi = 1000000,
 	  .section = "limits", .doc = "Messages that one handler may hold at once on a loop." },
+	{ PB_OPT_INT, "queued", offsetof(struct pbi_cfg, queued), .def = 100000, .lo = 100, .hi = 10000000,
+	  .section = "limits", .doc = "Messages that may wait in the queue of a loop; what comes beyond is dropped." },
+	{ PB_OPT_INT, "breaker_misses", offsetof(struct pbi_cfg, breaker_misses), .def = 5, .lo = 1, .hi = 64,
+	  .section = "limits", .doc = "A handler that misses the limit of its holds so often is passed by for a while." },
+	{ PB_OPT_INT, "breaker_window", offsetof(struct pbi_cfg, breaker_window_ms), .def = 60000, .lo = 1,
+	  .hi = 3600000, .unit = "ms", .section = "limits", .doc = "Within which time these misses count." },
+	{ PB_OPT_INT, "breaker_pause", offsetof(struct pbi_cfg, breaker_pause_ms), .def = 30000, .lo = 1,
+	  .hi = 3600000, .unit = "ms", .section = "limits",
+	  .doc = "How long such a handler is passed by before one message tries it again." },
 	{ PB_OPT_STR, "servers", offsetof(struct pbi_cfg, dns_servers), .defs = "", .section = "dns",
 	  .doc = "Name servers as \"192.0.2.1, [2001:db8::1]:5353\"; empty: those of /etc/resolv.conf, read at start." },
 	{ PB_OPT_INT, "timeout", offsetof(struct pbi_cfg, dns_timeout_ms), .def = 5000, .lo = 100, .hi = 30000,
@@ -94,6 +103,22 @@ static unsigned cores(void)
 	return n < 1 ? 1 : n > PB_LOOPS_MAX - 8 ? PB_LOOPS_MAX - 8 : (unsigned)n;
 }
 
+/* Alarms of the bus are alarms of the engine. */
+static void on_bus_alarm(void *arg, struct pb_log_source *src, const struct pb_log_row *row, const char *info,
+			 struct pb_str text)
+{
+	pb_engine_alarm(arg, src, row, "engine", info, "%.*s", PB_STR_F(text));
+}
+
+static struct pb_bus_limits bus_limits(const struct pbi_main *m)
+{
+	return (struct pb_bus_limits){
+		.rate = (unsigned)m->maxmsgrate,
+		.age_ms = (unsigned)m->maxmsgage,
+		.queued = (unsigned)m->maxqueued,
+	};
+}
+
 static int make_loops(struct pb_engine *e)
 {
 	struct pb_loops_args la = {
@@ -107,6 +132,16 @@ static int make_loops(struct pb_engine *e)
 		.hold_ms = (unsigned)e->set.hold_ms,
 		.message_ms = (unsigned)e->set.message_ms,
 		.parked_max = (unsigned)e->set.parked,
+		.queued_max = (unsigned)e->set.queued,
+		.breaker_misses = (unsigned)e->set.breaker_misses,
+		.breaker_window_ms = (unsigned)e->set.breaker_window_ms,
+		.breaker_pause_ms = (unsigned)e->set.breaker_pause_ms,
+		.warn_ms = (unsigned)e->yate.warntime,
+		.trace_times = e->yate.trace_msg_time,
+		.trace_handler_times = e->yate.trace_msg_handler_time,
+		.limits = bus_limits(&e->yate),
+		.alarm = on_bus_alarm,
+		.alarm_arg = e,
 	};
 	int err = pb_loops_new(&la, &e->loops);
 

@@ -46,7 +46,8 @@ struct run_param {
 /* What engine.cfg says, by pbi_cfg_rows. */
 struct pbi_cfg {
 	int64_t calls, scripts; /* loops */
-	int64_t hold_ms, message_ms, parked;
+	int64_t hold_ms, message_ms, parked, queued;
+	int64_t breaker_misses, breaker_window_ms, breaker_pause_ms;
 	struct pb_str dns_servers;
 	int64_t dns_timeout_ms;
 	struct pb_str console_socket;

@@ -53,18 +53,53 @@ static void tell_holder(struct pbi_slot *s, bool merge)
 		hold.expired(hold.arg);
 }
 
+/* Was it the handler's fault? Not when others had used up the message's time. */
+static bool had_its_time(const struct pbi_slot *s)
+{
+	uint64_t had_ms = (pb_loop_now_us(s->on->loop) - s->since_us) / 1000;
+
+	return had_ms >= pbi_hold_own(s->msg, s->reg, s->hold.limit_ms) / 2;
+}
+
+static void count_expired(struct pbi_slot *s)
+{
+	struct pbi_bus_loop *pl = s->on;
+
+	PBI_COUNT(pl, expired, 1);
+	PBI_ADD(pbi_reg_counts(pl, s->reg)->expired, 1);
+	PBI_ADD(pl->msgs[s->msg->w.stat].expired, 1);
+	if (s->msg->w.visit)
+		pbi_visit_missed(s->msg->w.visit);
+	if (had_its_time(s))
+		pbi_breaker_missed(pl, s->reg);
+	if (s->msg->w.trial)
+		pbi_breaker_untried(s->msg);
+}
+
 static void expired(void *arg)
 {
 	struct pbi_slot *s = arg;
-	struct pbi_bus_loop *pl = s->on;
-
+	uint64_t more_ms = pbi_visit_left_ms(s);
 	uint32_t gen = s->gen;
 
-	PBI_COUNT(pl, expired, 1);
-	pbi_reg_counts(pl, s->reg)->expired++;
+	if (more_ms) { /* held on another loop, for longer than usual */
+		pbi_slot_arm(s, more_ms);
+		return;
+	}
+	count_expired(s);
 	tell_holder(s, true);
 	if (s->gen == gen) /* else: the holder had the question given up */
 		pbi_slot_resume(s, NULL, PB_PASS);
+}
+
+static void count_parked(struct pbi_slot *s, uint64_t d)
+{
+	struct pbi_reg_count *c = pbi_reg_counts(s->on, s->reg);
+
+	if (d == 1 || PBI_GET(c->parked)) /* else: begun without memory to count it */
+		PBI_ADD(c->parked, d);
+	PBI_ADD(s->on->msgs[s->msg->w.stat].parked, d);
+	PBI_COUNT(s->on, parked, d);
 }
 
 struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct pb_reg *r)
@@ -87,15 +122,13 @@ struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct
 	s->since_us = pb_loop_now_us(pl->loop);
 	pb_timer_init(&s->limit, expired, s);
 	pb_list_push(&pl->parked, &s->node);
-	pbi_reg_counts(pl, r)->parked++;
-	pbi_reg_counts(pl, r)->held++;
-	PBI_COUNT(pl, parked, 1);
-	PBI_COUNT(pl, held, 1);
 	m->w.slot = s;
+	if (!m->w.visit) /* a copy counts where the message is */
+		count_parked(s, 1);
 	return s;
 }
 
-void pbi_slot_arm(struct pbi_slot *s, unsigned limit_ms)
+void pbi_slot_arm(struct pbi_slot *s, uint64_t limit_ms)
 {
 	pb_timer_start(s->on->loop, &s->limit, limit_ms);
 }
@@ -107,9 +140,8 @@ void pbi_slot_free(struct pbi_slot *s)
 	pb_timer_stop(&s->limit);
 	pb_patch_free(&s->patch);
 	pb_list_remove(&s->node);
-	if (pbi_reg_counts(pl, s->reg)->parked)
-		pbi_reg_counts(pl, s->reg)->parked--;
-	PBI_COUNT(pl, parked, -1ull);
+	if (!s->msg->w.visit)
+		count_parked(s, -1ull);
 	s->msg->w.slot = NULL;
 	s->msg = NULL;
 	s->used = false;
@@ -143,11 +175,15 @@ unsigned pbi_message_limit(const struct pb_msg *m)
 	return !left ? 1 : left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
 }
 
-/* What is left for this hold: the handler's limit inside the message's. */
-unsigned pbi_hold_limit(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms)
+unsigned pbi_hold_own(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms)
 {
-	unsigned limit = asked_ms ? asked_ms : r->h.hold_ms ? r->h.hold_ms : m->w.on->bus->args.hold_ms;
-	unsigned left = pbi_message_limit(m);
+	return asked_ms ? asked_ms : r->h.hold_ms ? r->h.hold_ms : m->w.on->bus->args.hold_ms;
+}
+
+/* What is left for this hold: the handler's limit inside the message's. */
+static unsigned hold_limit(const struct pb_msg *m, const struct pb_reg *r, unsigned asked_ms)
+{
+	unsigned limit = pbi_hold_own(m, r, asked_ms), left = pbi_message_limit(m);
 
 	return left < limit ? left : limit;
 }
@@ -156,6 +192,7 @@ struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 	struct pbi_slot *s = m->w.slot;
+	unsigned limit;
 
 	pb_assert(pb_loop_is_mine(pl->loop) && m->w.state == PBI_WALKING && !s);
 	s = pbi_slot_take(pl, m, m->w.reg);
@@ -166,7 +203,12 @@ struct pb_token pb_bus_hold(struct pb_msg *m, const struct pb_hold *h)
 	s->handler_running = true;
 	if (h)
 		s->hold = *h;
-	pbi_slot_arm(s, pbi_hold_limit(m, m->w.reg, s->hold.limit_ms));
+	limit = hold_limit(m, m->w.reg, s->hold.limit_ms);
+	pbi_slot_arm(s, limit);
+	PBI_COUNT(pl, held, 1);
+	PBI_ADD(pbi_reg_counts(pl, m->w.reg)->held, 1);
+	if (m->w.visit)
+		pbi_visit_holds(m->w.visit, pb_loop_now_us(pl->loop) + (uint64_t)limit * 1000);
 	return pbi_slot_token(s);
 }
 
@@ -184,10 +226,9 @@ void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict
 	}
 	pbi_patch_apply(patch, m);
 	pb_patch_free(&patch);
-	if (v == PB_HANDLED) {
-		pbi_reg_counts(pl, s->reg)->handled++;
-		m->w.handled = true;
-	}
+	pbi_hist_longest(&pbi_reg_counts(pl, s->reg)->hist, pb_loop_now_us(pl->loop) - s->since_us);
+	if (!m->w.visit)
+		pbi_answered(m, s->reg, v);
 	pbi_slot_free(s);
 	/* Whose handler resumes it does not lend it his time. */
 	pl->running = NULL;
@@ -219,6 +260,8 @@ static void resume_here(struct pbi_bus_loop *pl, struct pb_token t, struct pb_pa
 	struct pbi_slot *s = pbi_slot_of(pl, t);
 
 	if (s) {
+		if (s->away || s->gather) /* over the head of whoever has it elsewhere */
+			tell_holder(s, true);
 		pbi_slot_resume(s, patch, v);
 		return;
 	}
@@ -230,6 +273,7 @@ static void answer_arrives(void *arg)
 {
 	struct answer *a = arg;
 
+	pbi_arrived(a->pl);
 	resume_here(a->pl, a->token, a->patch, a->verdict);
 	pb_free(a);
 }
@@ -253,8 +297,8 @@ void pb_bus_resume(struct pb_bus *b, struct pb_token t, struct pb_patch *patch, 
 		pb_patch_free(&patch);
 		return;
 	}
-	*a = (struct answer){ { .fn = answer_arrives, .arg = a }, pl, t, patch, v };
-	pb_loop_post(pl->loop, &a->work);
+	*a = (struct answer){ .pl = pl, .token = t, .patch = patch, .verdict = v };
+	pbi_post(pl, &a->work, answer_arrives, a);
 }
 
 void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parked *p), void *arg)
@@ -264,6 +308,9 @@ void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parke
 
 	pb_list_each(n, &pl->parked) {
 		const struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
+
+		if (s->msg->w.visit)
+			continue; /* listed where its message is */
 		struct pb_parked p = {
 			.message = s->msg->b.name,
 			.holder = s->reg->h.track,
@@ -272,6 +319,9 @@ void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parke
 			.held = true,
 			.token = pbi_slot_token(s),
 		};
+
+		if (s->away)
+			p.loop = pbi_visit_where(s->away, &p.held);
 
 		if (!fn(arg, &p))
 			return;

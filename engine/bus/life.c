@@ -29,6 +29,7 @@ static void each_second(void *arg)
 	struct pb_msg *m = pb_msg_new(PB_STR("engine.timer"));
 
 	pb_timer_start(l, &e->tick, 1000 - pb_loop_wall_us(l) / 1000 % 1000);
+	pb_bus_second(e->bus);
 	if (!m)
 		return;
 	pb_msg_set_broadcast(m, true);
@@ -220,11 +221,9 @@ void pb_engine_stop(struct pb_engine *e)
 		pbi_module_stop(e->modules[i]);
 	/* Each loop gets turns to let go of what the stops posted. */
 	pb_world_run(e->world, 10, NULL, NULL);
-	for (unsigned turn = 0; turn < 4; turn++) {
-		for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
-			pb_loop_call(pb_loops_at(e->loops, i), nothing, NULL);
-		pb_loops_turn(e->loops);
-	}
+	for (unsigned turn = 0; turn < 4; turn++)
+		flush_loops(e);
+	pb_bus_settle(e->bus);
 	pb_loops_stop(e->loops);
 	pb_loops_free(&e->loops);
 	pb_bus_free(&e->bus);

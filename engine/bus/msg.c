@@ -37,7 +37,7 @@ static const unsigned cache_max = 64;
 static QUICK_TLS struct pb_msg *cache;
 static QUICK_TLS unsigned cached;
 
-static uint64_t wall_us(void)
+uint64_t pbi_wall_us(void)
 {
 	struct pb_loop *l = pb_loop_current();
 	struct timespec ts;
@@ -80,7 +80,7 @@ struct pb_msg *pb_msg_new(struct pb_str name)
 	m->b.room = FIRST_PARAMS;
 	m->b.name = pb_arena_str(m->b.arena, name.p ? name : PB_STR(""));
 	m->b.retval = PB_STR("");
-	m->b.time_us = wall_us();
+	m->b.time_us = pbi_wall_us();
 	return m;
 }
 
@@ -125,6 +125,8 @@ struct pb_msg *pb_msg_copy(const struct pb_msg *m)
 	pb_msg_set_retval(c, m->b.retval);
 	c->b.broadcast = m->b.broadcast;
 	c->b.time_us = m->b.time_us;
+	c->b.enqueued_us = m->b.enqueued_us;
+	c->b.dispatched_us = m->b.dispatched_us;
 	c->b.chan = m->b.chan;
 	c->b.deadline_us = m->b.deadline_us;
 	c->b.renamed = m->b.renamed;
@@ -189,7 +191,8 @@ void pb_msg_again(struct pb_msg *m, struct pb_str name)
 {
 	pb_msg_set_name(m, name);
 	m->b.retval = PB_STR("");
-	m->b.time_us = wall_us();
+	m->b.time_us = pbi_wall_us();
+	m->b.enqueued_us = m->b.dispatched_us = 0;
 	m->b.deadline_us = 0;
 	if (m->b.tracked.n)
 		pb_msg_clear(m, m->b.tracked);
@@ -385,6 +388,11 @@ void pb_msg_set_time_us(struct pb_msg *m, uint64_t us)
 	m->b.time_us = us;
 }
 
+void pb_msg_inherit(struct pb_msg *m, const struct pb_msg *from)
+{
+	m->b.deadline_us = from->b.deadline_us;
+}
+
 uint64_t pb_msg_enqueued_us(const struct pb_msg *m)
 {
 	return m->b.enqueued_us;
@@ -478,6 +486,19 @@ void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text)
 	*c = '\0';
 	m->b.track_n = (uint32_t)(c - m->b.track);
 	p->value = pb_str(m->b.track, m->b.track_n);
+}
+
+void pbi_msg_track_time(struct pb_msg *m, struct pb_str param, uint32_t at, uint64_t took_us)
+{
+	struct pb_param *p = find(m, param);
+	struct pb_str text;
+
+	if (!p || p->value.n < at)
+		return; /* the handler has written something else */
+	text = pb_arena_printf(m->b.arena, "%.*s#%llu.%03u%.*s", (int)at, p->value.p, (unsigned long long)took_us / 1000,
+			       (unsigned)(took_us % 1000), PB_STR_F(pb_str_from(p->value, at)));
+	if (text.p)
+		p->value = text;
 }
 
 /* ---- Escapes ----------------------------------------------------------------- */

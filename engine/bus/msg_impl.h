@@ -33,17 +33,23 @@ struct pbi_body {
 	uint32_t track_n, track_room;
 };
 
-enum pbi_walk_state { PBI_IDLE, PBI_WALKING, PBI_PARKED };
+enum pbi_walk_state { PBI_IDLE, PBI_QUEUED, PBI_WALKING, PBI_PARKED };
 
 struct pbi_walk {
 	enum pbi_walk_state state;
 	bool handled, cancelled;
 	bool hold_refused; /* no memory for a slot */
+	bool timed, sampled; /* the clock is read for this walk; and counts in histograms */
+	uint16_t stat;	     /* row of its name in the statistics */
+	uint16_t label;	     /* of its name */
 	struct pbi_bus_loop *on;
 	struct pbi_table_ref *table;
 	const struct pbi_list *list;
 	uint32_t pos;
 	uint32_t renamed; /* body.renamed when `list` was looked up */
+	uint32_t track_at; /* timed: end of the present handler's entry in the tracking text */
+	uint64_t began_us, called_us; /* timed: the walk, the present handler */
+	struct pb_reg *trial; /* the handler that this message tries again for the breaker */
 	struct pb_reg *reg; /* whose handler has it */
 	struct pbi_slot *slot; /* where it is parked, or about to be */
 	struct pbi_visit *visit; /* this is a copy on another loop */
@@ -65,9 +71,13 @@ struct pb_msg {
 
 /** `by`'s content in place of m's; what the walk relies on stays. */
 void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by);
+/** Microseconds since 1970, by the thread's loop if it has one. */
+uint64_t pbi_wall_us(void);
 /** A thread that ends gives back the messages it keeps for reuse. */
 void pbi_msg_cache_drop(void);
 /** Append `text` ("name:priority") to parameter `param`. */
 void pbi_msg_track(struct pb_msg *m, struct pb_str param, struct pb_str text);
+/** Insert "#MSEC.UUU" at offset `at` of its value. */
+void pbi_msg_track_time(struct pb_msg *m, struct pb_str param, uint32_t at, uint64_t took_us);
 
 #endif

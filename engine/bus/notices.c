@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 
+#define LINE_MAX_MSGS 1000
+
 struct pb_notices {
 	struct pb_bus *bus;
 	struct pb_loop *loop;
@@ -81,6 +83,7 @@ static void send_first(struct pb_notices *n)
 		n->tail = &n->head;
 	m->next = NULL;
 	n->busy = true;
+	m->w.state = PBI_IDLE;
 	pb_bus_dispatch(n->bus, m, NULL, one_done, n);
 }
 
@@ -117,7 +120,14 @@ void pb_notices_add(struct pb_notices *n, struct pb_msg *m)
 
 void pb_notices_add_done(struct pb_notices *n, struct pb_msg *m, pb_done_fn done, void *arg)
 {
-	pb_assert(pb_loop_is_mine(n->loop));
+	pb_assert(pb_loop_is_mine(n->loop) && m->w.state == PBI_IDLE);
+	if (n->count >= LINE_MAX_MSGS && !done) { /* somebody holds the first, and they go on coming */
+		atomic_fetch_add_explicit(&pbi_on(n->bus, n->loop)->counts.dropped, 1, memory_order_relaxed);
+		pb_msg_free(&m);
+		return;
+	}
+	m->w.state = PBI_QUEUED;
+	m->b.deadline_us = 0;
 	m->w.noticed = done;
 	m->w.noticed_arg = arg;
 	m->next = NULL;

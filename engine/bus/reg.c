@@ -37,7 +37,10 @@ struct pbi_change {
 static void change_tell(void *arg)
 {
 	struct pbi_change *c = arg;
+	struct pb_bus *b = c->parts[0].pl->bus;
 
+	if (c->home && pb_loop_set(c->home) == b->loops)
+		pbi_arrived(pbi_on(b, c->home));
 	if (c->known)
 		c->known(c->arg);
 	pb_free(c);
@@ -60,13 +63,18 @@ static void take_over(struct pbi_bus_loop *pl, struct pbi_table_ref *fresh)
 
 static void change_done(struct pbi_change *c)
 {
+	struct pb_bus *b = c->parts[0].pl->bus;
+
 	if (atomic_fetch_sub(&c->left, 1) != 1)
 		return;
-	c->tell = (struct pb_work){ .fn = change_tell, .arg = c };
-	if (c->home)
-		pb_loop_post(c->home, &c->tell);
-	else
+	if (!c->home) {
 		change_tell(c);
+	} else if (pb_loop_set(c->home) == b->loops) {
+		pbi_post(pbi_on(b, c->home), &c->tell, change_tell, c);
+	} else {
+		c->tell = (struct pb_work){ .fn = change_tell, .arg = c };
+		pb_loop_post(c->home, &c->tell);
+	}
 }
 
 static void change_arrives(void *arg)
@@ -76,6 +84,14 @@ static void change_arrives(void *arg)
 	if (p->fresh)
 		take_over(p->pl, p->fresh);
 	change_done(p->of);
+}
+
+static void change_travelled(void *arg)
+{
+	struct change_part *p = arg;
+
+	pbi_arrived(p->pl);
+	change_arrives(arg);
 }
 
 static struct pbi_change *change_new(const struct pb_bus *b)
@@ -118,11 +134,10 @@ static void change_send(struct pb_bus *b, struct pbi_change *c, void (*known)(vo
 
 		p->of = c;
 		p->pl = &b->on[i];
-		p->work = (struct pb_work){ .fn = change_arrives, .arg = p };
 		if (p->pl->loop == c->home)
 			change_arrives(p);
 		else
-			pb_loop_post(p->pl->loop, &p->work);
+			pbi_post(p->pl, &p->work, change_travelled, p);
 	}
 	change_done(c);
 }
@@ -169,7 +184,8 @@ static int add(struct pb_bus *b, struct pb_reg *r, void (*known)(void *), void *
 	pthread_mutex_lock(&b->lock);
 	if (c && r->removal && number_take(b, r)) {
 		r->seq = ++b->next_seq;
-		t = pbi_table_make(b->table, r, NULL);
+		r->label = r->track.n ? pbi_label(b->labels, r->track) : PBI_LABEL_OTHERS;
+		t = pbi_table_make(b, b->table, r, NULL);
 		if (t && change_load(b, c, t)) {
 			table_is(b, t);
 			change_send(b, c, known, arg);
@@ -194,7 +210,7 @@ static void drop(struct pb_bus *b, struct pb_reg *r, void (*gone)(void *), void 
 
 	r->removal = NULL;
 	pthread_mutex_lock(&b->lock);
-	t = pbi_table_make(b->table, NULL, r);
+	t = pbi_table_make(b, b->table, NULL, r);
 	if (t && change_load(b, c, t))
 		table_is(b, t);
 	else
@@ -218,7 +234,7 @@ static struct pb_reg *reg_new(struct pb_bus *b)
 	r->arena = a;
 	r->bus = b;
 	atomic_init(&r->refs, 1);
-	atomic_init(&r->dead, false);
+	atomic_init(&r->off, 0);
 	return r;
 }
 
@@ -240,19 +256,26 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->h.owner_param = pb_arena_str(r->arena, args->owner_param);
 	r->h.owner_else = pb_arena_str(r->arena, args->owner_else);
 	r->h.owner_prefix = pb_arena_str(r->arena, args->owner_prefix);
-	r->h.filter_name = pb_arena_str(r->arena, args->filter_name);
-	r->h.filter_value = pb_arena_str(r->arena, args->filter_value);
+	r->fn = args->fn;
 	r->h.track = pb_arena_str(r->arena, args->track);
 	if (args->track.n)
 		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
 	r->ready = args->arg ? NULL : args->contexts;
+	r->filter.fn = args->filter;
+	r->filter.arg = args->arg;
+	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
 	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
+	r->breaker.missed_ms = pb_arena_alloc(r->arena, b->args.breaker_misses * sizeof(uint64_t));
 	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
-	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
+	if (!err)
+		err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);
 	if (err) {
 		pbi_reg_unref(r);
 		return err;
 	}
+	if (!r->h.message.n)
+		pb_log(&pbi_bus_log, &pbi_bus_rows[PBI_BUS_BROADCAST], "Registered broadcast message handler '%.*s'",
+		       PB_STR_F(r->track));
 	*out = r;
 	return 0;
 }
@@ -269,7 +292,10 @@ int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb
 	r->hook = *args;
 	r->ready = args->arg ? NULL : args->contexts;
 	r->hook.message = pb_arena_str(r->arena, args->message);
-	err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
+	r->plain = !args->filter_name.p;
+	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
+	if (!err)
+		err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
 	if (err) {
 		pbi_reg_unref(r);
 		return err;
@@ -285,7 +311,7 @@ void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg)
 	if (!r)
 		return;
 	*rp = NULL;
-	atomic_store(&r->dead, true);
+	atomic_fetch_or(&r->off, PBI_OFF_DEAD);
 	drop(b, r, gone, gone_arg);
 	pbi_reg_unref(r);
 }

@@ -49,7 +49,7 @@ static bool before(const struct pb_reg *a, const struct pb_reg *b)
 
 static bool stays(const struct pb_reg *r, const struct pb_reg *drop)
 {
-	return r != drop && !atomic_load_explicit(&r->dead, memory_order_relaxed);
+	return r != drop && !pbi_reg_dead(r);
 }
 
 /* Handlers of `old` but `drop` and what else is dead, and `add` at its place. */
@@ -85,9 +85,12 @@ static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct 
 	return true;
 }
 
-static bool fill(struct pbi_table *t, struct pbi_list *l, struct pb_str name)
+static bool fill(struct pb_bus *b, struct pbi_table *t, struct pbi_list *l, struct pb_str name)
 {
 	uint32_t n = 0;
+
+	l->stat = name.n ? pbi_stat_of(b, name) : PBI_STAT_ASK;
+	l->label = name.n ? pbi_label(b->labels, name) : PBI_LABEL_OTHERS;
 
 	for (uint32_t i = 0; i < t->reg_count; i++) {
 		struct pb_str of = t->regs[i]->h.message;
@@ -108,7 +111,7 @@ static bool fill(struct pbi_table *t, struct pbi_list *l, struct pb_str name)
 	return true;
 }
 
-static bool make_lists(struct pbi_table *t)
+static bool make_lists(struct pb_bus *b, struct pbi_table *t)
 {
 	uint32_t size = 16;
 
@@ -116,7 +119,7 @@ static bool make_lists(struct pbi_table *t)
 		size *= 2;
 	t->list_mask = size - 1;
 	t->lists = pb_arena_alloc(t->arena, size * sizeof(*t->lists));
-	if (!t->lists || !fill(t, &t->any, PB_STR("")))
+	if (!t->lists || !fill(b, t, &t->any, PB_STR("")))
 		return false;
 	for (uint32_t i = 0; i < t->reg_count; i++) {
 		struct pb_str name = t->regs[i]->h.message;
@@ -128,14 +131,15 @@ static bool make_lists(struct pbi_table *t)
 			at = (at + 1) & t->list_mask;
 		struct pbi_list *l = pb_arena_alloc(t->arena, sizeof(*l));
 
-		if (!l || !fill(t, l, name))
+		if (!l || !fill(b, t, l, name))
 			return false;
 		t->lists[at] = l;
 	}
 	return true;
 }
 
-struct pbi_table *pbi_table_make(const struct pbi_table *old, struct pb_reg *add, struct pb_reg *drop)
+struct pbi_table *pbi_table_make(struct pb_bus *b, const struct pbi_table *old, struct pb_reg *add,
+				 struct pb_reg *drop)
 {
 	struct pb_arena *a = pb_arena_new(TABLE_LIMIT);
 	struct pbi_table *t = a ? pb_arena_alloc(a, sizeof(*t)) : NULL;
@@ -145,7 +149,7 @@ struct pbi_table *pbi_table_make(const struct pbi_table *old, struct pb_reg *add
 	t->arena = a;
 	t->version = old ? old->version + 1 : 0;
 	atomic_init(&t->refs, 1);
-	if (!merge_regs(t, old, add, drop) || !make_lists(t))
+	if (!merge_regs(t, old, add, drop) || !make_lists(b, t))
 		goto fail;
 	for (uint32_t i = 0; i < t->reg_count; i++)
 		atomic_fetch_add(&t->regs[i]->refs, 1);

@@ -3,17 +3,26 @@
  *
  * The message stays parked where it is; a copy travels by mailbox, the handler
  * works on the copy there (and may hold it there, in a slot of that loop), and
- * the copy comes back with the verdict and takes the content's place. The limit
- * of one hold is kept where the handler holds; here only the message's own runs,
- * so that the innermost passes first and what the copy learned comes back. Two
- * references keep a visit: the run, and a word from the origin that it has given
- * up, because the two may cross on the way (never in the mailbox of the target,
- * which gets the visit before the word).
+ * the copy comes back with the verdict and takes the content's place. Only the
+ * way there costs a copy: the origin keeps its own content for the case that
+ * nothing comes back.
+ *
+ * The limit of one hold is kept where the handler holds. The origin waits a
+ * little longer than that, or than the message's own time, so that the innermost
+ * passes first and what the copy learned comes back; a loop that is stuck costs
+ * the message no more than a handler that is. Two references keep a visit: the
+ * run, and a word from the origin that it has given up, because the two may
+ * cross on the way (never in the mailbox of the target, which gets the visit
+ * before the word).
  */
 #include "bus/bus_impl.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
+
+/* How much longer the origin waits: for the message's time, for the hold's. */
+#define MARGIN_MS      20
+#define HOLD_MARGIN_MS 1000
 
 struct pbi_visit {
 	struct pb_work go, back, drop;
@@ -25,6 +34,8 @@ struct pbi_visit {
 	unsigned index; /* in the gather */
 	atomic_uint refs;
 	bool ended; /* target's thread only */
+	bool missed; /* its hold's limit has passed; read when it is back */
+	_Atomic uint64_t held_until_us; /* 0: not held yet */
 	enum pb_verdict verdict;
 };
 
@@ -70,15 +81,26 @@ static void visit_arrives(void *arg)
 	struct pb_msg *c = v->copy;
 	enum pb_verdict verdict;
 
+	pbi_arrived(v->target);
 	c->w.on = v->target;
 	c->w.visit = v;
 	c->w.reg = v->reg;
 	c->w.state = PBI_WALKING;
-	if (atomic_load(&v->reg->dead))
+	if (pbi_reg_dead(v->reg))
 		verdict = PB_PASS;
 	else if (pbi_call(c, v->reg, &verdict))
 		return;
 	pbi_visit_end(c, verdict);
+}
+
+void pbi_visit_holds(struct pbi_visit *v, uint64_t until_us)
+{
+	PBI_PUT(v->held_until_us, until_us);
+}
+
+void pbi_visit_missed(struct pbi_visit *v)
+{
+	v->missed = true;
 }
 
 static void visit_returns(void *arg);
@@ -90,14 +112,14 @@ void pbi_visit_end(struct pb_msg *copy, enum pb_verdict verdict)
 	copy->w.state = PBI_IDLE;
 	v->ended = true;
 	v->verdict = verdict;
-	v->back = (struct pb_work){ .fn = visit_returns, .arg = v };
-	pb_loop_post(v->origin->loop, &v->back);
+	pbi_post(v->origin, &v->back, visit_returns, v);
 }
 
 static void visit_dropped(void *arg)
 {
 	struct pbi_visit *v = arg;
 
+	pbi_arrived(v->target);
 	if (!v->ended) {
 		v->ended = true;
 		if (v->copy->w.slot)
@@ -116,6 +138,7 @@ static void visit_returns(void *arg)
 	struct pbi_visit *v = arg;
 	struct pbi_slot *s;
 
+	pbi_arrived(v->origin);
 	if (v->gather) {
 		gather_part(v);
 		visit_unref(v);
@@ -124,6 +147,8 @@ static void visit_returns(void *arg)
 	s = pbi_slot_of(v->origin, v->token);
 	if (s) {
 		s->away = NULL;
+		if (v->missed && s->msg->w.trial)
+			pbi_breaker_untried(s->msg);
 		pbi_msg_take_over(s->msg, v->copy);
 		pbi_slot_resume(s, NULL, v->verdict);
 	}
@@ -133,8 +158,42 @@ static void visit_returns(void *arg)
 void pbi_visit_abandon(struct pbi_visit *v)
 {
 	atomic_fetch_add(&v->refs, 1);
-	v->drop = (struct pb_work){ .fn = visit_dropped, .arg = v };
-	pb_loop_post(v->target->loop, &v->drop);
+	pbi_post(v->target, &v->drop, visit_dropped, v);
+}
+
+static uint64_t left_ms(const struct pbi_slot *s, const struct pbi_visit *v)
+{
+	uint64_t until = PBI_GET(v->held_until_us), now = pb_loop_now_us(s->on->loop);
+
+	until += until ? MARGIN_MS * 1000 : 0;
+	return until > now ? (until - now + 999) / 1000 : 0;
+}
+
+uint64_t pbi_visit_left_ms(const struct pbi_slot *s)
+{
+	uint64_t most = s->away ? left_ms(s, s->away) : 0;
+
+	for (unsigned i = 0; s->gather && i < s->gather->count; i++) {
+		uint64_t left = s->gather->visits[i] ? left_ms(s, s->gather->visits[i]) : 0;
+
+		most = left > most ? left : most;
+	}
+	return most;
+}
+
+unsigned pbi_visit_where(const struct pbi_visit *v, bool *held)
+{
+	*held = PBI_GET(v->held_until_us) != 0;
+	return v->target->index;
+}
+
+/* How long the origin waits for a word. */
+static void arm(struct pbi_slot *s)
+{
+	uint64_t own = (uint64_t)pbi_hold_own(s->msg, s->reg, 0) + HOLD_MARGIN_MS;
+	uint64_t message = (uint64_t)pbi_message_limit(s->msg) + MARGIN_MS;
+
+	pbi_slot_arm(s, own < message ? own : message);
 }
 
 static struct pbi_visit *visit_new(struct pb_msg *m, struct pb_reg *r, unsigned index)
@@ -148,12 +207,13 @@ static struct pbi_visit *visit_new(struct pb_msg *m, struct pb_reg *r, unsigned 
 		pb_free(v);
 		return NULL;
 	}
+	v->copy->w.stat = m->w.stat;
+	v->copy->w.label = m->w.label;
 	v->origin = m->w.on;
 	v->target = &m->w.on->bus->on[index];
 	v->reg = r;
 	atomic_fetch_add(&r->refs, 1);
 	atomic_init(&v->refs, 1);
-	v->go = (struct pb_work){ .fn = visit_arrives, .arg = v };
 	return v;
 }
 
@@ -169,8 +229,9 @@ bool pbi_visit_start(struct pb_msg *m, struct pb_reg *r, unsigned index)
 	}
 	s->away = v;
 	v->token = pbi_slot_token(s);
-	pbi_slot_arm(s, pbi_message_limit(m));
-	pb_loop_post(v->target->loop, &v->go);
+	arm(s);
+	PBI_COUNT(m->w.on, visits, 1);
+	pbi_post(v->target, &v->go, visit_arrives, v);
 	return true;
 }
 
@@ -211,6 +272,8 @@ static void gather_part(struct pbi_visit *v)
 	g->parts[v->index] = v->copy;
 	v->copy = NULL;
 	g->handled |= v->verdict == PB_HANDLED;
+	if (v->missed && s->msg->w.trial)
+		pbi_breaker_untried(s->msg);
 	if (--g->left)
 		return;
 	s->gather = NULL;
@@ -249,7 +312,7 @@ static void gather_send(struct pbi_gather *g)
 		g->visits[i]->gather = g;
 		g->visits[i]->index = i;
 		pb_msg_set_retval(g->visits[i]->copy, PB_STR(""));
-		pb_loop_post(g->visits[i]->target->loop, &g->visits[i]->go);
+		pbi_post(g->visits[i]->target, &g->visits[i]->go, visit_arrives, g->visits[i]);
 	}
 }
 
@@ -271,7 +334,8 @@ bool pbi_gather_start(struct pb_msg *m, struct pb_reg *r)
 	}
 	g->left = n;
 	g->slot->gather = g;
-	pbi_slot_arm(g->slot, pbi_message_limit(m));
+	arm(g->slot);
+	PBI_COUNT(m->w.on, visits, n);
 	gather_send(g);
 	return true;
 }

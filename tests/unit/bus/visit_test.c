@@ -386,7 +386,9 @@ static void freed_in_the_middle(void)
 	send_name(0, "m");
 	send_name(2, "n");
 	pass_ms(2);
-	CU_ASSERT(counts().parked >= 4);
+	CU_ASSERT_EQUAL(counts().parked, 2); /* each once, wherever it is held */
+	CU_ASSERT_EQUAL(counts().held, 2);
+	CU_ASSERT_EQUAL(counts().visits, 4);
 	down();
 }
 
