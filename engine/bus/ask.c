@@ -75,12 +75,15 @@ static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
 void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q, pb_done_fn done, void *arg)
 {
 	struct pb_loop *l = pb_loop_current();
+	struct pbi_bus_loop *pl;
 
-	pb_assert(l != NULL && pb_loop_set(l) == b->loops);
+	pb_assert(l != NULL);
+	pl = pbi_on(b, l);
+	pb_assert(pl->loop == l); /* else: of another engine's loops */
 	m->w.done = done;
 	m->w.arg = arg;
 	m->w.visit = NULL;
-	if (pb_loop_index(l) >= pb_loops_calls(b->loops)) {
+	if (pl->script) {
 		pb_assert(!q); /* bus.h: questions are for call loops */
 		dispatch_elsewhere(b, m);
 		return;
@@ -89,7 +92,7 @@ void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q,
 		m->w.notice = pb_name_is_notice(m->b.name);
 		pb_list_push(&q->list, &m->w.asked);
 	}
-	pbi_walk_begin(pbi_on(b, l), m);
+	pbi_walk_begin(pl, m);
 }
 
 /* ---- Questions ----------------------------------------------------------------------- */

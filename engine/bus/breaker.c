@@ -24,9 +24,9 @@ static void become(struct pb_reg *r, enum pb_breaker state, uint64_t retry_ms)
 	PBI_PUT(r->breaker.state, state);
 	PBI_PUT(r->breaker.retry_ms, retry_ms);
 	if (state == PB_BREAKER_CLOSED)
-		atomic_fetch_and(&r->off, ~(unsigned)PBI_OFF_BREAKER);
+		atomic_fetch_and(&r->care, ~(unsigned)PBI_CARE_BREAKER);
 	else
-		atomic_fetch_or(&r->off, PBI_OFF_BREAKER);
+		atomic_fetch_or(&r->care, PBI_CARE_BREAKER);
 }
 
 static bool take_trial(struct pbi_bus_loop *pl, struct pb_reg *r)
@@ -45,10 +45,11 @@ bool pbi_breaker_lets(struct pb_msg *m, struct pb_reg *r)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 
-	if (!(PBI_GET(r->off) & PBI_OFF_BREAKER))
+	if (!(PBI_GET(r->care) & PBI_CARE_BREAKER))
 		return true;
 	if (now_ms(pl) >= PBI_GET(r->breaker.retry_ms) && take_trial(pl, r)) {
 		m->w.trial = r;
+		m->w.care = true;
 		return true;
 	}
 	PBI_COUNT(pl, passed_by, 1);

@@ -131,6 +131,8 @@ static int loop_init(struct pb_bus *b, unsigned i)
 	pl->bus = b;
 	pl->loop = pb_loops_at(b->loops, i);
 	pl->index = i;
+	pl->ctx_bytes = i * (uint32_t)sizeof(struct pb_ctx);
+	pl->script = i >= pb_loops_calls(b->loops);
 	pl->track = b->track;
 	pl->tail = &pl->head;
 	pb_list_init(&pl->parked);

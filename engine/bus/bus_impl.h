@@ -41,22 +41,24 @@ struct pbi_breaker {
 
 /* Why a handler is not simply called. */
 enum {
-	PBI_OFF_DEAD = 1,    /* removed */
-	PBI_OFF_BREAKER = 2, /* open, or on trial */
+	PBI_CARE_DEAD = 1,    /* removed */
+	PBI_CARE_BREAKER = 2, /* open, or on trial */
+	PBI_CARE_PLACE = 4,   /* has a filter, or runs elsewhere; never changes */
 };
 
-/* One registered handler or hook. Immutable but for `off` and `breaker`; alive
+/* One registered handler or hook. Immutable but for `care` and `breaker`; alive
  * while a table or its owner refers to it. First what every call looks at. */
 struct pb_reg {
-	atomic_uint off;
-	uint32_t number; /* index of its counters on each loop; used again after removal */
-	uint64_t seq;	 /* order of registration: ties at equal priority */
+	atomic_uint care;
+	/* where its counters are on each loop; used again after removal */
+	uint32_t number;
+	uint32_t row_chunk, row_bytes;
+	uint64_t seq; /* order of registration: ties at equal priority */
 	pb_handle_fn fn;
 	struct pb_ctx *ready; /* contexts by loop that need nothing added; or NULL */
 	struct pb_str track; /* "name:priority"; absent: untracked */
 	uint32_t parked_max; /* the row's or the bus's */
 	uint16_t label;
-	bool plain; /* runs here, no filter: the usual one */
 	bool is_hook;
 	struct pbi_filter filter;
 	struct pb_arena *arena;
@@ -70,7 +72,7 @@ struct pb_reg {
 
 static inline bool pbi_reg_dead(const struct pb_reg *r)
 {
-	return PBI_GET(r->off) & PBI_OFF_DEAD;
+	return PBI_GET(r->care) & PBI_CARE_DEAD;
 }
 
 struct pbi_entry {
@@ -180,6 +182,8 @@ struct pbi_bus_loop {
 	struct pb_bus *bus;
 	struct pb_loop *loop;
 	unsigned index;
+	uint32_t ctx_bytes; /* where this loop's is among contexts by loop */
+	bool script; /* owns no calls: nothing is walked here but copies */
 	struct pb_str track; /* the bus's */
 	struct pbi_table_ref *table;
 	struct pb_msg *running; /* innermost message whose handler runs now */
@@ -188,7 +192,7 @@ struct pbi_bus_loop {
 	uint64_t calls; /* the number, shifted to its place */
 	/* statistics; the chunks never move */
 	struct pbi_msg_count *msgs;
-	struct pbi_reg_count *_Atomic regs[PBI_REGS_CHUNKS];
+	struct pbi_reg_count *_Atomic regs[PBI_REGS_CHUNKS + 1];
 	struct pbi_reg_count spare; /* for those without memory, or removed */
 	uint32_t sample_in, sample_state;
 	struct pbi_counts counts;
@@ -266,12 +270,12 @@ struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct 
 
 static inline struct pbi_reg_count *pbi_reg_counts(struct pbi_bus_loop *pl, const struct pb_reg *r)
 {
-	struct pbi_reg_count *chunk = PBI_GET(pl->regs[r->number / PBI_REGS_CHUNK % PBI_REGS_CHUNKS]);
+	struct pbi_reg_count *chunk = PBI_GET(pl->regs[r->row_chunk]), *c;
 
 	if (__builtin_expect(chunk != NULL, 1)) {
-		chunk += r->number % PBI_REGS_CHUNK;
-		if (__builtin_expect(PBI_GET(chunk->seq) == r->seq, 1))
-			return chunk;
+		c = (struct pbi_reg_count *)((char *)chunk + r->row_bytes);
+		if (__builtin_expect(PBI_GET(c->seq) == r->seq, 1))
+			return c;
 	}
 	return pbi_reg_counts_anew(pl, r);
 }

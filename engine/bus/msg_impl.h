@@ -39,6 +39,7 @@ struct pbi_walk {
 	enum pbi_walk_state state;
 	bool handled, cancelled;
 	bool hold_refused; /* no memory for a slot */
+	bool care; /* timed, or a trial: there is something to do when a handler has spoken */
 	bool timed, sampled; /* the clock is read for this walk; and counts in histograms */
 	uint16_t stat;	     /* row of its name in the statistics */
 	uint16_t label;	     /* of its name */

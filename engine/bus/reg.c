@@ -163,6 +163,14 @@ static bool number_take(struct pb_bus *b, struct pb_reg *r)
 	return true;
 }
 
+static void row_place(struct pb_reg *r)
+{
+	r->row_chunk = r->number / PBI_REGS_CHUNK;
+	r->row_bytes = r->number % PBI_REGS_CHUNK * (uint32_t)sizeof(struct pbi_reg_count);
+	if (r->row_chunk > PBI_REGS_CHUNKS)
+		r->row_chunk = PBI_REGS_CHUNKS; /* never made: not counted */
+}
+
 static void number_give(struct pb_bus *b, const struct pb_reg *r)
 {
 	b->numbers[b->number_count++] = r->number;
@@ -184,6 +192,7 @@ static int add(struct pb_bus *b, struct pb_reg *r, void (*known)(void *), void *
 	pthread_mutex_lock(&b->lock);
 	if (c && r->removal && number_take(b, r)) {
 		r->seq = ++b->next_seq;
+		row_place(r);
 		r->label = r->track.n ? pbi_label(b->labels, r->track) : PBI_LABEL_OTHERS;
 		t = pbi_table_make(b, b->table, r, NULL);
 		if (t && change_load(b, c, t)) {
@@ -234,7 +243,7 @@ static struct pb_reg *reg_new(struct pb_bus *b)
 	r->arena = a;
 	r->bus = b;
 	atomic_init(&r->refs, 1);
-	atomic_init(&r->off, 0);
+	atomic_init(&r->care, 0);
 	return r;
 }
 
@@ -264,7 +273,8 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->filter.fn = args->filter;
 	r->filter.arg = args->arg;
 	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
-	r->plain = args->place == PB_HERE && !args->filter_name.p && !args->filter;
+	if (args->place != PB_HERE || args->filter_name.p || args->filter)
+		atomic_init(&r->care, PBI_CARE_PLACE);
 	r->breaker.missed_ms = pb_arena_alloc(r->arena, b->args.breaker_misses * sizeof(uint64_t));
 	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
 	if (!err)
@@ -292,7 +302,6 @@ int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb
 	r->hook = *args;
 	r->ready = args->arg ? NULL : args->contexts;
 	r->hook.message = pb_arena_str(r->arena, args->message);
-	r->plain = !args->filter_name.p;
 	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
 	if (!err)
 		err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
@@ -311,7 +320,7 @@ void pb_bus_remove(struct pb_bus *b, struct pb_reg **rp, void (*gone)(void *arg)
 	if (!r)
 		return;
 	*rp = NULL;
-	atomic_fetch_or(&r->off, PBI_OFF_DEAD);
+	atomic_fetch_or(&r->care, PBI_CARE_DEAD);
 	drop(b, r, gone, gone_arg);
 	pbi_reg_unref(r);
 }

@@ -97,11 +97,10 @@ static void row_clear(struct pbi_reg_count *c, uint64_t seq)
  * handler has been removed; what that one still holds is no longer counted. */
 struct pbi_reg_count *pbi_reg_counts_anew(struct pbi_bus_loop *pl, const struct pb_reg *r)
 {
-	uint32_t n = r->number / PBI_REGS_CHUNK;
-	struct pbi_reg_count *c = n < PBI_REGS_CHUNKS ? PBI_GET(pl->regs[n]) : NULL;
+	struct pbi_reg_count *c = PBI_GET(pl->regs[r->row_chunk]);
 
 	if (!c)
-		c = chunk_make(pl, n);
+		c = chunk_make(pl, r->row_chunk);
 	if (c && PBI_GET((c += r->number % PBI_REGS_CHUNK)->seq) <= r->seq) {
 		row_clear(c, r->seq);
 		return c;
@@ -194,11 +193,8 @@ void pb_bus_stats_messages(struct pb_bus *b, bool (*fn)(void *arg, const struct 
 
 static const struct pbi_reg_count *row_of(const struct pbi_bus_loop *pl, const struct pb_reg *r)
 {
-	uint32_t n = r->number / PBI_REGS_CHUNK;
-	const struct pbi_reg_count *c = NULL;
+	const struct pbi_reg_count *c = atomic_load_explicit(&pl->regs[r->row_chunk], memory_order_acquire);
 
-	if (n < PBI_REGS_CHUNKS)
-		c = atomic_load_explicit(&pl->regs[n], memory_order_acquire);
 	if (!c)
 		return NULL;
 	c += r->number % PBI_REGS_CHUNK;

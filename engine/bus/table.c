@@ -12,21 +12,48 @@
 
 #define TABLE_LIMIT (64u << 20)
 
-/* Names come from us and from configuration, not from the wire: a cheap hash
- * is enough, and this is on the path of every dispatch. */
+/* Looking up a name is on the path of every dispatch: both hash and comparison
+ * take it by words of eight octets, the last overlapping the one before. */
+static inline uint64_t word_at(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+/* Names come from us and from configuration, not from the wire: a cheap hash is
+ * enough. */
 static uint32_t name_hash(struct pb_str s)
 {
-	uint64_t h = s.n, word;
+	uint64_t h = s.n, word = 0;
+	size_t at = 0;
 
-	for (; s.n >= sizeof(word); s.p += sizeof(word), s.n -= sizeof(word)) {
-		memcpy(&word, s.p, sizeof(word));
-		h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	for (; at + 8 < s.n; at += 8)
+		h = (h ^ word_at(s.p + at)) * 0x9e3779b97f4a7c15u;
+	if (s.n >= 8) {
+		word = word_at(s.p + s.n - 8);
+	} else {
+		for (size_t i = 0; i < s.n; i++)
+			word = word << 8 | (unsigned char)s.p[i];
 	}
-	word = 0;
-	for (size_t i = 0; i < s.n; i++)
-		word = word << 8 | (unsigned char)s.p[i];
 	h = (h ^ word) * 0x9e3779b97f4a7c15u;
 	return (uint32_t)(h >> 32);
+}
+
+static inline bool same(struct pb_str a, struct pb_str b)
+{
+	size_t at = 0;
+
+	if (a.n != b.n)
+		return false;
+	if (a.n < 8)
+		return memcmp(a.p, b.p, a.n) == 0;
+	for (; at + 8 < a.n; at += 8) {
+		if (word_at(a.p + at) != word_at(b.p + at))
+			return false;
+	}
+	return word_at(a.p + a.n - 8) == word_at(b.p + a.n - 8);
 }
 
 const struct pbi_list *pbi_table_find(const struct pbi_table *t, struct pb_str name)
@@ -34,7 +61,7 @@ const struct pbi_list *pbi_table_find(const struct pbi_table *t, struct pb_str n
 	uint32_t at = name_hash(name) & t->list_mask;
 
 	for (; t->lists[at]; at = (at + 1) & t->list_mask) {
-		if (pb_str_eq(t->lists[at]->name, name))
+		if (same(t->lists[at]->name, name))
 			return t->lists[at];
 	}
 	return &t->any;

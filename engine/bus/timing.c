@@ -21,6 +21,7 @@ void pbi_timing_begin(struct pb_msg *m)
 	if (timing & PBI_TIME_MESSAGES)
 		m->b.dispatched_us = pb_loop_wall_us(pl->loop);
 	m->w.timed = m->w.sampled || (timing & (PBI_TIME_WARN | PBI_TIME_HANDLERS));
+	m->w.care = m->w.timed;
 	if (m->w.timed)
 		m->w.began_us = m->w.called_us = pb_loop_read_us(pl->loop);
 }

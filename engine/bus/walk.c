@@ -27,7 +27,9 @@ static struct pb_ctx *ctx_make(const struct pb_reg *r, struct pbi_bus_loop *pl, 
 
 static inline struct pb_ctx *ctx_of(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
 {
-	return __builtin_expect(r->ready != NULL, 1) ? &r->ready[pl->index] : ctx_make(r, pl, own);
+	if (__builtin_expect(r->ready != NULL, 1))
+		return (struct pb_ctx *)((char *)r->ready + pl->ctx_bytes);
+	return ctx_make(r, pl, own);
 }
 
 /* ---- Begin and end ------------------------------------------------------------------ */
@@ -102,7 +104,7 @@ void pbi_walk_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
 	PBI_COUNT(pl, dispatched, 1);
 	if (!pl->bus->args.bare)
 		count_begin(pl, m);
-	w->timed = w->sampled;
+	w->timed = w->care = false;
 	if (__builtin_expect(w->sampled || timing, 0))
 		pbi_timing_begin(m);
 	pbi_walk(m);
@@ -117,7 +119,7 @@ static void run_hooks(struct pb_msg *m, const struct pbi_table *t)
 
 		if (pbi_reg_dead(r) || (r->hook.message.p && !pb_str_eq(r->hook.message, m->b.name)))
 			continue;
-		if (r->plain || pbi_filter_passes(&r->filter, m))
+		if (pbi_filter_passes(&r->filter, m))
 			r->hook.fn(m, m->w.handled, ctx_of(r, m->w.on, &own));
 	}
 }
@@ -296,12 +298,18 @@ bool pbi_call(struct pb_msg *m, struct pb_reg *r, enum pb_verdict *v)
 	return held;
 }
 
+static void look_after(struct pb_msg *m, struct pb_reg *r)
+{
+	if (m->w.timed)
+		pbi_timing_handler(m, r);
+	if (m->w.trial)
+		pbi_breaker_tried(m);
+}
+
 static inline void answered(struct pb_msg *m, struct pb_reg *r, enum pb_verdict v, struct pbi_reg_count *c)
 {
-	if (__builtin_expect(m->w.timed, 0))
-		pbi_timing_handler(m, r);
-	if (__builtin_expect(m->w.trial != NULL, 0))
-		pbi_breaker_tried(m);
+	if (__builtin_expect(m->w.care, 0))
+		look_after(m, r);
 	if (v == PB_HANDLED) {
 		PBI_ADD(c->handled, 1);
 		m->w.handled = true;
@@ -341,64 +349,71 @@ static bool send_away(struct pb_msg *m, struct pb_reg *r, enum where where, unsi
 	return true;
 }
 
-/* Call one handler. True: the walk has left (parked, or away). */
-static inline bool step(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl, bool *stop)
+enum next { GO_ON, STOP, LEFT }; /* LEFT: parked or away; `m` may be gone already */
+
+/* Call one handler. */
+static inline enum next step(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl, unsigned care)
 {
 	struct pbi_reg_count *c = pbi_reg_counts(pl, r);
+	enum where where = RUN_HERE;
 	unsigned index = 0;
 	enum pb_verdict v;
-	enum where where = r->plain ? RUN_HERE : choose_place(r, m, &index);
 
-	if (__builtin_expect(PBI_GET(c->parked) >= r->parked_max, 0)) {
-		*stop = full(m, r, c);
-		return false;
+	if (__builtin_expect(PBI_GET(c->parked) >= r->parked_max, 0))
+		return full(m, r, c) ? STOP : GO_ON;
+	if (__builtin_expect(care, 0)) {
+		where = choose_place(r, m, &index);
+		if (!pbi_breaker_lets(m, r))
+			return GO_ON;
 	}
-	if (__builtin_expect(PBI_GET(r->off), 0) && !pbi_breaker_lets(m, r))
-		return false;
 	PBI_ADD(c->calls, 1);
-	if (r->track.n && pl->track.n)
+	if (pl->track.n && r->track.n)
 		track(m, r, pl);
 	m->w.reg = r;
-	if (where != RUN_HERE)
-		return send_away(m, r, where, index);
+	if (__builtin_expect(where != RUN_HERE, 0))
+		return send_away(m, r, where, index) ? LEFT : GO_ON;
 	if (call_and_settle(m, r, pl, &v))
-		return true;
+		return LEFT;
 	answered(m, r, v, c);
-	*stop = v == PB_HANDLED && !m->b.broadcast;
-	return false;
+	return v == PB_HANDLED && !m->b.broadcast ? STOP : GO_ON;
 }
 
-/* @return whether the walk has left; then `m` may be gone already. */
-static bool walk_on(struct pb_msg *m, struct pbi_bus_loop *pl)
+static inline enum next one(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl)
+{
+	unsigned care = PBI_GET(r->care);
+
+	if (__builtin_expect(care, 0) && ((care & PBI_CARE_DEAD) || !pbi_filter_passes(&r->filter, m)))
+		return GO_ON;
+	return step(m, r, pl, care);
+}
+
+static enum next walk_on(struct pb_msg *m, struct pbi_bus_loop *pl)
 {
 	struct pbi_walk *w = &m->w;
-	bool stop = w->handled && !m->b.broadcast;
+	enum next next = w->handled && !m->b.broadcast ? STOP : GO_ON;
 
-	while (!stop && !w->cancelled) {
-		struct pb_reg *r;
+	while (next == GO_ON && !w->cancelled) {
+		const struct pbi_list *l;
 
-		if (w->renamed != m->b.renamed)
+		if (__builtin_expect(w->renamed != m->b.renamed, 0))
 			walk_relist(m);
-		if (w->pos >= w->list->count)
+		l = w->list;
+		if (w->pos >= l->count)
 			break;
-		r = w->list->entries[w->pos++].reg;
-		if (pbi_reg_dead(r) || (!r->plain && !pbi_filter_passes(&r->filter, m)))
-			continue;
-		if (step(m, r, pl, &stop))
-			return true;
+		next = one(m, l->entries[w->pos++].reg, pl);
 	}
-	return false;
+	return next;
 }
 
 void pbi_walk(struct pb_msg *m)
 {
 	struct pbi_bus_loop *pl = m->w.on;
 	struct had had = loop_take(pl, m);
-	bool left;
+	enum next next;
 
 	m->w.state = PBI_WALKING;
-	left = walk_on(m, pl);
+	next = walk_on(m, pl);
 	loop_return(pl, had);
-	if (!left)
+	if (next != LEFT)
 		pbi_walk_end(m);
 }
