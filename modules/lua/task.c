@@ -366,6 +366,8 @@ int mlua_task_dispatch(struct mlua_task *t, struct mlua_msg *msg)
 	w->msg = msg;
 	w->m = msg->m;
 	msg->m = NULL;
+	if (t->held && t->msg->m) /* it has waited meanwhile: no handler is on the stack to lend its time */
+		pb_msg_inherit(w->m, t->msg->m);
 	t->wait = w;
 	t->waiting = true;
 	w->work = (struct pb_work){ .fn = dispatch_later, .arg = w };

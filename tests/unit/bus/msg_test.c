@@ -291,7 +291,21 @@ static void each_alloc(void)
 	pb_test_each_alloc(without_memory);
 }
 
-PB_TESTS("bus/msg", { "parameters keep order, repeat, are replaced and cleared", params },
+static void clears_a_tree(void)
+{
+	static const char *const names[] = { "a", "a.b", "ab", "b.a", "a.c.d", "a." };
+	struct pb_msg *m = pb_msg_new(PB_STR("m"));
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		pb_msg_add(m, pb_str_z(names[i]), PB_STR("1"));
+	pb_msg_clear_tree(m, PB_STR("a"), '.');
+	CU_ASSERT_EQUAL_FATAL(pb_msg_count(m), 2);
+	PB_SAME(pb_msg_at(m, 0)->name, "ab");
+	PB_SAME(pb_msg_at(m, 1)->name, "b.a");
+	pb_msg_free(&m);
+}
+
+PB_TESTS("bus/msg", { "a name and what is below it", clears_a_tree }, { "parameters keep order, repeat, are replaced and cleared", params },
 	 { "numbers, booleans, formatted text", typed }, { "copy and swap", copies },
 	 { "the next question of the same object", again }, { "tracking text", tracking },
 	 { "a swap is a change of name", swap_renames }, { "limits", limits }, { "escapes both ways", escapes },

@@ -26,7 +26,7 @@ struct ledger {
 };
 
 static struct ledger book[MESSAGES * 4];
-static unsigned booked, told, holds;
+static unsigned booked, told, holds, alarms;
 static struct pb_questions asked[CALLS];
 static struct actor actors[ACTORS];
 static const char *const names[NAMES] = { "a", "b", "c", "call.route", "chan.text" };
@@ -178,14 +178,28 @@ static void one_event(void)
 		pb_sim_run(sim, draw(20), NULL, NULL);
 }
 
+static void on_alarm(void *arg, struct pb_log_source *src, const struct pb_log_row *row, const char *info,
+		     struct pb_str text)
+{
+	(void)arg;
+	(void)src;
+	(void)row;
+	(void)info;
+	alarms += text.n > 0;
+}
+
 static void run_seed(uint64_t seed)
 {
 	unsigned open = 0, twice = 0, cancelled = 0;
+	struct pb_bus_args ba = { .hold_ms = 1000, .message_ms = 5000, .track_param = "handlers",
+				  .trace_handler_times = seed % 2, .alarm = on_alarm };
 
 	state = seed * 77777 + 1;
 	memset(book, 0, sizeof(book));
 	booked = told = holds = 0;
-	if (!up_with(seed, &(struct pb_bus_args){ .hold_ms = 1000, .message_ms = 5000, .track_param = "handlers" }))
+	ba.breaker_window_ms = 1 + draw(2000);
+	ba.breaker_pause_ms = 1 + draw(2000);
+	if (!up_with(seed, &ba))
 		abort();
 	for (unsigned i = 0; i < CALLS; i++)
 		pb_questions_init(&asked[i]);
@@ -216,6 +230,7 @@ static void seeds(void)
 {
 	for (uint64_t seed = 1; seed <= 25; seed++)
 		run_seed(seed);
+	CU_ASSERT(alarms > 10); /* breakers opened, and closed */
 }
 
 static void seed_given(void)

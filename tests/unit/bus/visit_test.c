@@ -2,6 +2,8 @@
  * from a script loop to the bus and back. */
 #include "bus_scene.h"
 
+#include <semaphore.h>
+
 /* The loop's number behind the tag. */
 static void where(struct actor *a, struct pb_msg *m, struct pb_ctx *cx)
 {
@@ -374,6 +376,131 @@ static void script_inherits(void)
 	down();
 }
 
+static void keep_copy(struct actor *a, struct pb_msg *m, struct pb_ctx *cx)
+{
+	(void)cx;
+	*(struct pb_msg **)a->arg = pb_msg_copy(m);
+}
+
+/* After the handler has come back nobody lends: who holds says from what. */
+static void time_handed_on(void)
+{
+	struct pb_msg *copy = NULL, *inner;
+	struct actor a = { 'a', PB_HOLD, .limit_ms = 100000, .then = keep_copy, .arg = &copy };
+	struct actor c = { 'c', PB_HOLD, .limit_ms = 100000 };
+
+	if (!up_with(1, &(struct pb_bus_args){ .message_ms = 1500 }))
+		abort();
+	ADD(&a, "m", 1, .place = PB_HOME, .home = at(3));
+	ADD(&c, "inner", 1);
+	PB_SAME(sent("m"), "a");
+	pass_ms(1000);
+	inner = msg("inner");
+	pb_msg_inherit(inner, copy);
+	send_done(3, inner, NULL, over_where, NULL);
+	pass_ms(400);
+	PB_SAME(look(), "c");
+	pass_ms(120);
+	CU_ASSERT_PTR_NOT_NULL(strstr(seen, "^c3-"));
+	look();
+	pb_msg_free(&copy);
+	down();
+}
+
+/* ---- A loop that is stuck: real threads --------------------------------------------------- */
+
+static sem_t stuck, ended;
+
+static enum pb_verdict sticks(struct pb_msg *m, struct pb_ctx *cx)
+{
+	(void)m;
+	(void)cx;
+	sem_wait(&stuck);
+	return PB_HANDLED;
+}
+
+static void ended_without(struct pb_msg *m, bool handled, void *arg)
+{
+	*(bool *)arg = handled;
+	pb_msg_free(&m);
+	sem_post(&stuck);
+	sem_post(&ended);
+}
+
+static void stuck_loop(void)
+{
+	struct pb_loops_args la = { .calls = 2, .world = pb_world_real(), .name = "test" };
+	struct pb_handler_args h = { .message = PB_STR("m"), .priority = 1, .place = PB_HOME, .fn = sticks };
+	struct pb_bus_counts c;
+	struct pb_reg *r;
+	bool handled = true;
+
+	sem_init(&stuck, 0, 0);
+	sem_init(&ended, 0, 0);
+	CU_ASSERT_EQUAL_FATAL(pb_loops_new(&la, &loops), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_bus_new(&(struct pb_bus_args){ .loops = loops, .hold_ms = 50 }, &bus), 0);
+	h.home = at(1);
+	CU_ASSERT_EQUAL_FATAL(pb_bus_add(bus, &h, NULL, NULL, &r), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_loops_start(loops), 0);
+	send_done(0, msg("m"), NULL, ended_without, &handled);
+	while (sem_wait(&ended) < 0)
+		;
+	CU_ASSERT(!handled); /* after the handler's limit and a second, not the message's 60 */
+	pb_bus_remove(bus, &r, NULL, NULL);
+	CU_ASSERT(pb_bus_settle(bus));
+	pb_bus_count(bus, &c);
+	CU_ASSERT_EQUAL(c.expired, 1);
+	CU_ASSERT_EQUAL(c.parked, 0);
+	pb_loops_stop(loops);
+	pb_loops_free(&loops);
+	pb_bus_free(&bus);
+	sem_destroy(&stuck);
+	sem_destroy(&ended);
+}
+
+static struct pb_token listed;
+
+static bool take_token(void *arg, const struct pb_parked *p)
+{
+	(void)arg;
+	note((char)('0' + p->loop));
+	note(p->held ? 'h' : 'w');
+	listed = p->token;
+	return true;
+}
+
+static void list_them(void *arg)
+{
+	(void)arg;
+	pb_bus_parked(bus, take_token, NULL);
+}
+
+static void listed_once(void)
+{
+	struct actor a = { 'a', PB_HOLD }, e = { 'e', .holds_on = 2 };
+
+	up();
+	ADD(&a, "m", 1, .place = PB_HOME, .home = at(2));
+	ADD(&e, "n", 1, .place = PB_EACH);
+	send_name(0, "m");
+	pb_loop_call(at(0), list_them, NULL);
+	PB_SAME(look(), "2w");
+	pass_ms(1);
+	for (unsigned i = 0; i < CALLS; i++)
+		pb_loop_call(at(i), list_them, NULL);
+	PB_SAME(look(), "a2h");
+	pb_bus_resume(bus, listed, NULL, PB_HANDLED); /* over the head of who holds it there */
+	pass_ms(1);
+	PB_SAME(look(), "+^a");
+	PB_SAME(sent("n"), "eee");
+	pb_loop_call(at(0), list_them, NULL);
+	pb_bus_resume(bus, listed, NULL, PB_PASS);
+	pass_ms(1);
+	CU_ASSERT(pb_str_find(look(), PB_STR("-")) >= 0);
+	CU_ASSERT_EQUAL(counts().parked, 0);
+	down();
+}
+
 /* ---- Ended in the middle, without memory ---------------------------------------------------- */
 
 static void freed_in_the_middle(void)
@@ -437,5 +564,6 @@ PB_TESTS("bus/visit", { "home", home }, { "verdict and name come back", home_ver
 	 { "given up away", given_up_away }, { "removed on the way", removed_on_the_way },
 	 { "each loop", each }, { "each loop, one holds", each_with_a_hold }, { "merged", each_merged },
 	 { "each loop, given up", each_given_up }, { "from a script loop", from_script },
-	 { "a script lends its time", script_inherits }, { "freed in the middle", freed_in_the_middle },
+	 { "a script lends its time", script_inherits }, { "time handed on", time_handed_on },
+	 { "a loop that is stuck", stuck_loop }, { "listed once, resumed from there", listed_once }, { "freed in the middle", freed_in_the_middle },
 	 { "each allocation fails", each_alloc })
