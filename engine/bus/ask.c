@@ -53,7 +53,8 @@ static void arrives_for_script(void *arg)
 static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
 {
 	struct pb_loop *here = pb_loop_current();
-	int at = pb_handle_is_set(m->b.chan) ? m->b.chan.loop : pb_bus_owner_of(b, pb_msg_get(m, PB_STR("id")));
+	int at = pb_handle_is_set(m->b.chan) ? m->b.chan.loop
+					     : pb_bus_owner_of(b, pb_msg_get(m, PB_STR("id")));
 	unsigned calls = pb_loops_calls(b->loops);
 	struct pbi_bus_loop *from = pbi_on(b, here);
 	uint64_t lent = from->running ? from->running->b.deadline_us : 0;
@@ -72,7 +73,8 @@ static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
 
 /* ---- Dispatch ---------------------------------------------------------------------- */
 
-void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q, pb_done_fn done, void *arg)
+void pb_bus_dispatch(struct pb_bus *b, struct pb_msg *m, struct pb_questions *q, pb_done_fn done,
+		     void *arg)
 {
 	struct pb_loop *l = pb_loop_current();
 	struct pbi_bus_loop *pl;

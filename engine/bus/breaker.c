@@ -34,7 +34,8 @@ static bool take_trial(struct pbi_bus_loop *pl, struct pb_reg *r)
 	bool taken;
 
 	pthread_mutex_lock(&pl->bus->lock);
-	taken = PBI_GET(r->breaker.state) == PB_BREAKER_OPEN && now_ms(pl) >= PBI_GET(r->breaker.retry_ms);
+	taken = PBI_GET(r->breaker.state) == PB_BREAKER_OPEN &&
+		now_ms(pl) >= PBI_GET(r->breaker.retry_ms);
 	if (taken)
 		become(r, PB_BREAKER_TRIAL, UINT64_MAX);
 	pthread_mutex_unlock(&pl->bus->lock);
@@ -74,9 +75,10 @@ static void tell_open(const struct pb_reg *r)
 	const struct pb_bus_args *a = &r->bus->args;
 
 	pbi_alarm(r->bus, PBI_BUS_BREAKER_OPEN, "performance",
-		  "Handler '%.*s' of '%.*s' missed its time limit %u times within %u s: passed by for %u s",
-		  PB_STR_F(r->track), PB_STR_F(r->h.message), a->breaker_misses, a->breaker_window_ms / 1000,
-		  a->breaker_pause_ms / 1000);
+		  "Handler '%.*s' of '%.*s' missed its time limit %u times within %u s: passed by "
+		  "for %u s",
+		  PB_STR_F(r->track), PB_STR_F(r->h.message), a->breaker_misses,
+		  a->breaker_window_ms / 1000, a->breaker_pause_ms / 1000);
 }
 
 void pbi_breaker_missed(struct pbi_bus_loop *pl, struct pb_reg *r)

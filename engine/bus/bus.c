@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 
-#define HOLD_MS	       10000
+#define HOLD_MS        10000
 #define MESSAGE_MS     60000
 #define PARKED_MAX     10000
 #define QUEUED_MAX     100000
@@ -20,23 +20,32 @@
 /* ---- The log -------------------------------------------------------------------- */
 
 const struct pb_log_row pbi_bus_rows[] = {
-	[PBI_BUS_BROADCAST] = { "bus-001", PB_INFO, "A handler was installed that hears every message." },
-	[PBI_BUS_DROPPED] = { "bus-002", PB_WARN, "A queue is at its limit (engine.cfg, limits.queued): messages are "
-						  "dropped. A handler puts messages faster than they are walked." },
-	[PBI_BUS_BREAKER_OPEN] = { "bus-003", PB_WARN, "A handler missed its time limit too often and is passed by for "
-						       "a while: see what it waits for." },
-	[PBI_BUS_BREAKER_CLOSED] = { "bus-004", PB_NOTE, "A handler that was passed by answers in time again." },
-	[PBI_BUS_CONGESTED] = { "bus-005", PB_WARN, "A limit of yate.conf (maxmsgrate, maxmsgage, maxqueued) is passed." },
+	[PBI_BUS_BROADCAST] = { "bus-001", PB_INFO,
+				"A handler was installed that hears every message." },
+	[PBI_BUS_DROPPED] = { "bus-002", PB_WARN,
+			      "A queue is at its limit (engine.cfg, limits.queued): messages are "
+			      "dropped. A handler puts messages faster than they are walked." },
+	[PBI_BUS_BREAKER_OPEN] = { "bus-003", PB_WARN,
+				   "A handler missed its time limit too often and is passed by for "
+				   "a while: see what it waits for." },
+	[PBI_BUS_BREAKER_CLOSED] = { "bus-004", PB_NOTE,
+				     "A handler that was passed by answers in time again." },
+	[PBI_BUS_CONGESTED] = { "bus-005", PB_WARN,
+				"A limit of yate.conf (maxmsgrate, maxmsgage, maxqueued) is "
+				"passed." },
 	[PBI_BUS_EXTRA_CONGESTED] = { "bus-006", PB_NOTE, "One more of these limits is passed." },
-	[PBI_BUS_CONGESTION_ENDED] = { "bus-007", PB_NOTE, "None of these limits is passed any more." },
-	[PBI_BUS_SLOW_HANDLER] = { "bus-008", PB_INFO, "A handler took longer than warntime of yate.conf." },
+	[PBI_BUS_CONGESTION_ENDED] = { "bus-007", PB_NOTE,
+				       "None of these limits is passed any more." },
+	[PBI_BUS_SLOW_HANDLER] = { "bus-008", PB_INFO,
+				   "A handler took longer than warntime of yate.conf." },
 	{ NULL },
 };
 
 PB_LOG_SOURCE(pbi_bus_log, "bus", pbi_bus_rows);
 
 const struct pb_log_row pbi_performance_rows[] = {
-	[PBI_PERF_SLOW_MESSAGE] = { "bus-009", PB_MILD, "A message took longer than warntime of yate.conf in all." },
+	[PBI_PERF_SLOW_MESSAGE] = { "bus-009", PB_MILD,
+				    "A message took longer than warntime of yate.conf in all." },
 	{ NULL },
 };
 
@@ -53,7 +62,8 @@ void pbi_alarm(struct pb_bus *b, unsigned row, const char *info, const char *fmt
 	pb_text_addv(&t, fmt, ap);
 	va_end(ap);
 	if (b->args.alarm)
-		b->args.alarm(b->args.alarm_arg, &pbi_bus_log, &pbi_bus_rows[row], info, pb_text_str(&t));
+		b->args.alarm(b->args.alarm_arg, &pbi_bus_log, &pbi_bus_rows[row], info,
+			      pb_text_str(&t));
 	else
 		pb_log(&pbi_bus_log, &pbi_bus_rows[row], "%.*s", PB_STR_F(pb_text_str(&t)));
 }
@@ -196,7 +206,7 @@ int pb_bus_owner_of(const struct pb_bus *b, struct pb_str id)
 /* Copies on other loops go first: their slots may be on any. */
 static void free_visits(struct pbi_bus_loop *pl)
 {
-	pb_list_each(n, &pl->parked) {
+	pb_list_each (n, &pl->parked) {
 		struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
 
 		if (s->away)

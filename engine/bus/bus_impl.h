@@ -35,7 +35,7 @@ struct pbi_filter {
 struct pbi_breaker {
 	_Atomic enum pb_breaker state;
 	_Atomic uint64_t retry_ms; /* open: when one message may try again */
-	uint64_t *missed_ms;	   /* when, the last `breaker_misses` of them, as a ring */
+	uint64_t *missed_ms;       /* when, the last `breaker_misses` of them, as a ring */
 	unsigned count, next;
 };
 
@@ -56,8 +56,8 @@ struct pb_reg {
 	uint64_t seq; /* order of registration: ties at equal priority */
 	pb_handle_fn fn;
 	struct pb_ctx *ready; /* contexts by loop that need nothing added; or NULL */
-	struct pb_str track; /* "name:priority"; absent: untracked */
-	uint32_t parked_max; /* the row's or the bus's */
+	struct pb_str track;  /* "name:priority"; absent: untracked */
+	uint32_t parked_max;  /* the row's or the bus's */
 	uint16_t label;
 	bool is_hook;
 	struct pbi_filter filter;
@@ -98,10 +98,10 @@ struct pbi_table {
 	atomic_uint refs; /* one a loop, one of the bus */
 	uint64_t version; /* of two tables the one with more is newer */
 	uint32_t reg_count, hook_count, list_mask;
-	struct pb_reg **regs;  /* handlers by (priority, seq) */
-	struct pb_reg **hooks; /* by seq */
+	struct pb_reg **regs;    /* handlers by (priority, seq) */
+	struct pb_reg **hooks;   /* by seq */
 	struct pbi_list **lists; /* open-addressed by name */
-	struct pbi_list any;	 /* for names nobody named */
+	struct pbi_list any;     /* for names nobody named */
 };
 
 /* A loop's reference to a table; walks count on it without atomics. */
@@ -121,8 +121,8 @@ void pbi_table_ref_release(struct pbi_table_ref *tr);
 void pbi_reg_unref(struct pb_reg *r);
 
 /* @return 0, -EINVAL, -ENOMEM. */
-int pbi_filter_make(struct pbi_filter *f, struct pb_arena *a, struct pb_str name, struct pb_str value,
-		    struct pb_str regexp);
+int pbi_filter_make(struct pbi_filter *f, struct pb_arena *a, struct pb_str name,
+		    struct pb_str value, struct pb_str regexp);
 bool pbi_filter_passes(const struct pbi_filter *f, const struct pb_msg *m);
 
 /* ---- Statistics ---------------------------------------------------------------- */
@@ -147,12 +147,12 @@ struct pbi_reg_count {
 	struct pbi_hist hist;
 };
 
-#define PBI_REGS_CHUNK	128
+#define PBI_REGS_CHUNK  128
 #define PBI_REGS_CHUNKS 256
 
 struct pbi_counts {
-	_Atomic uint64_t dispatched, enqueued, dequeued, handled, held, visits, expired, stale, full, passed_by,
-		dropped, parked, queued, queued_max, age_us;
+	_Atomic uint64_t dispatched, enqueued, dequeued, handled, held, visits, expired, stale,
+		full, passed_by, dropped, parked, queued, queued_max, age_us;
 };
 #define PBI_COUNT(pl, what, d) PBI_ADD((pl)->counts.what, d)
 
@@ -163,7 +163,7 @@ struct pbi_slot {
 	uint32_t gen, number;
 	bool used;
 	bool handler_running; /* not yet back from the handler that holds */
-	bool resumed; /* ... and the answer has already come */
+	bool resumed;         /* ... and the answer has already come */
 	enum pb_verdict verdict;
 	struct pb_patch *patch;
 	struct pb_msg *msg;
@@ -171,7 +171,7 @@ struct pbi_slot {
 	struct pb_timer limit;
 	uint64_t since_us;
 	struct pb_hold hold;
-	struct pbi_visit *away; /* the message has a visit out */
+	struct pbi_visit *away;    /* the message has a visit out */
 	struct pbi_gather *gather; /* ... or one on each loop */
 	struct pbi_bus_loop *on;
 	struct pb_list node; /* in order of parking */
@@ -182,8 +182,8 @@ struct pbi_bus_loop {
 	struct pb_bus *bus;
 	struct pb_loop *loop;
 	unsigned index;
-	uint32_t ctx_bytes; /* where this loop's is among contexts by loop */
-	bool script; /* owns no calls: nothing is walked here but copies */
+	uint32_t ctx_bytes;  /* where this loop's is among contexts by loop */
+	bool script;         /* owns no calls: nothing is walked here but copies */
 	struct pb_str track; /* the bus's */
 	struct pbi_table_ref *table;
 	struct pb_msg *running; /* innermost message whose handler runs now */
@@ -205,9 +205,9 @@ struct pbi_bus_loop {
 	struct pb_msg *head, **tail;
 	bool draining;
 	struct pb_work drain;
-	atomic_bool dropping;	/* the queue overflows, and that has been told */
+	atomic_bool dropping;    /* the queue overflows, and that has been told */
 	uint64_t dropped_before; /* counts.dropped a second ago; pb_bus_second's */
-	atomic_uint under_way;	/* posted to this loop and not yet arrived */
+	atomic_uint under_way;   /* posted to this loop and not yet arrived */
 };
 
 /* What the clock is read for, besides sampling. */
@@ -287,7 +287,7 @@ void pbi_timing_end(struct pb_msg *m);
 /* How many dispatches until the next that is timed. */
 uint32_t pbi_sample_next(struct pbi_bus_loop *pl);
 
-#define PBI_LABEL_NONE	 0
+#define PBI_LABEL_NONE   0
 #define PBI_LABEL_OTHERS 1
 
 struct pbi_labels *pbi_labels_new(void);
@@ -299,8 +299,16 @@ const char *pbi_label_text(const struct pbi_labels *l, uint16_t label);
 
 extern struct pb_log_source pbi_bus_log, pbi_performance_log;
 extern const struct pb_log_row pbi_bus_rows[], pbi_performance_rows[];
-enum { PBI_BUS_BROADCAST, PBI_BUS_DROPPED, PBI_BUS_BREAKER_OPEN, PBI_BUS_BREAKER_CLOSED, PBI_BUS_CONGESTED,
-       PBI_BUS_EXTRA_CONGESTED, PBI_BUS_CONGESTION_ENDED, PBI_BUS_SLOW_HANDLER };
+enum {
+	PBI_BUS_BROADCAST,
+	PBI_BUS_DROPPED,
+	PBI_BUS_BREAKER_OPEN,
+	PBI_BUS_BREAKER_CLOSED,
+	PBI_BUS_CONGESTED,
+	PBI_BUS_EXTRA_CONGESTED,
+	PBI_BUS_CONGESTION_ENDED,
+	PBI_BUS_SLOW_HANDLER
+};
 enum { PBI_PERF_SLOW_MESSAGE };
 /* Raise pbi_bus_rows[row]. */
 void pbi_alarm(struct pb_bus *b, unsigned row, const char *info, const char *fmt, ...)

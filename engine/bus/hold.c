@@ -154,7 +154,9 @@ void pbi_slot_free(struct pbi_slot *s)
 
 struct pb_token pbi_slot_token(const struct pbi_slot *s)
 {
-	return (struct pb_token){ .slot = s->number, .gen = s->gen, .loop = (uint16_t)s->on->index };
+	return (struct pb_token){ .slot = s->number,
+				  .gen = s->gen,
+				  .loop = (uint16_t)s->on->index };
 }
 
 struct pbi_slot *pbi_slot_of(struct pbi_bus_loop *pl, struct pb_token t)
@@ -255,7 +257,8 @@ struct answer {
 	enum pb_verdict verdict;
 };
 
-static void resume_here(struct pbi_bus_loop *pl, struct pb_token t, struct pb_patch *patch, enum pb_verdict v)
+static void resume_here(struct pbi_bus_loop *pl, struct pb_token t, struct pb_patch *patch,
+			enum pb_verdict v)
 {
 	struct pbi_slot *s = pbi_slot_of(pl, t);
 
@@ -306,7 +309,7 @@ void pb_bus_parked(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_parke
 	struct pbi_bus_loop *pl = pbi_on(b, pb_loop_current());
 	uint64_t now = pb_loop_now_us(pl->loop);
 
-	pb_list_each(n, &pl->parked) {
+	pb_list_each (n, &pl->parked) {
 		const struct pbi_slot *s = pb_container(n, struct pbi_slot, node);
 
 		if (s->msg->w.visit)

@@ -11,10 +11,10 @@
 
 #include "base/alloc.h"
 
-#define TEXT_BYTES  64
-#define CHUNK	    256
-#define CHUNKS	    64 /* 16384 labels, a megabyte at most */
-#define SLOTS	    (CHUNK * CHUNKS * 2)
+#define TEXT_BYTES 64
+#define CHUNK      256
+#define CHUNKS     64 /* 16384 labels, a megabyte at most */
+#define SLOTS      (CHUNK * CHUNKS * 2)
 
 struct pbi_labels {
 	_Atomic unsigned count;

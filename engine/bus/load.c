@@ -14,7 +14,8 @@ static void raise_one(struct pb_bus *b, const char *why)
 	if (!before)
 		pbi_alarm(b, PBI_BUS_CONGESTED, "performance", "Engine is congested: %s", why);
 	else
-		pbi_alarm(b, PBI_BUS_EXTRA_CONGESTED, "performance", "Engine extra congestion: %s", why);
+		pbi_alarm(b, PBI_BUS_EXTRA_CONGESTED, "performance", "Engine extra congestion: %s",
+			  why);
 }
 
 static void lower_one(struct pb_bus *b)
@@ -107,7 +108,8 @@ static void add_counts(struct pb_bus_counts *out, const struct pbi_counts *c)
 
 void pb_bus_count(const struct pb_bus *b, struct pb_bus_counts *out)
 {
-	*out = (struct pb_bus_counts){ .rate = PBI_GET(b->load.rate), .rate_max = PBI_GET(b->load.rate_max) };
+	*out = (struct pb_bus_counts){ .rate = PBI_GET(b->load.rate),
+				       .rate_max = PBI_GET(b->load.rate_max) };
 	for (unsigned i = 0; i < pb_loops_count(b->loops); i++)
 		add_counts(out, &b->on[i].counts);
 }

@@ -121,8 +121,10 @@ void pb_notices_add(struct pb_notices *n, struct pb_msg *m)
 void pb_notices_add_done(struct pb_notices *n, struct pb_msg *m, pb_done_fn done, void *arg)
 {
 	pb_assert(pb_loop_is_mine(n->loop) && m->w.state == PBI_IDLE);
-	if (n->count >= LINE_MAX_MSGS && !done) { /* somebody holds the first, and they go on coming */
-		atomic_fetch_add_explicit(&pbi_on(n->bus, n->loop)->counts.dropped, 1, memory_order_relaxed);
+	if (n->count >= LINE_MAX_MSGS &&
+	    !done) { /* somebody holds the first, and they go on coming */
+		atomic_fetch_add_explicit(&pbi_on(n->bus, n->loop)->counts.dropped, 1,
+					  memory_order_relaxed);
 		pb_msg_free(&m);
 		return;
 	}

@@ -48,8 +48,8 @@ static bool overflow(struct pbi_bus_loop *pl, struct pb_msg *m)
 	atomic_fetch_add_explicit(&pl->counts.dropped, 1, memory_order_relaxed);
 	if (!atomic_exchange(&pl->dropping, true))
 		pbi_alarm(pl->bus, PBI_BUS_DROPPED, "performance",
-			  "Loop %u has %u messages queued: '%.*s' and others are dropped", pl->index,
-			  pl->bus->args.queued_max, PB_STR_F(m->b.name));
+			  "Loop %u has %u messages queued: '%.*s' and others are dropped",
+			  pl->index, pl->bus->args.queued_max, PB_STR_F(m->b.name));
 	pb_msg_free(&m);
 	return false;
 }

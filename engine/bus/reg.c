@@ -247,8 +247,8 @@ static struct pb_reg *reg_new(struct pb_bus *b)
 	return r;
 }
 
-int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*known)(void *arg), void *known_arg,
-	       struct pb_reg **out)
+int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*known)(void *arg),
+	       void *known_arg, struct pb_reg **out)
 {
 	struct pb_reg *r;
 	int err;
@@ -268,11 +268,13 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 	r->fn = args->fn;
 	r->h.track = pb_arena_str(r->arena, args->track);
 	if (args->track.n)
-		r->track = pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
+		r->track =
+			pb_arena_printf(r->arena, "%.*s:%u", PB_STR_F(args->track), args->priority);
 	r->ready = args->arg ? NULL : args->contexts;
 	r->filter.fn = args->filter;
 	r->filter.arg = args->arg;
-	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
+	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value,
+			      args->filter_regexp);
 	if (args->place != PB_HERE || args->filter_name.p || args->filter)
 		atomic_init(&r->care, PBI_CARE_PLACE);
 	r->breaker.missed_ms = pb_arena_alloc(r->arena, b->args.breaker_misses * sizeof(uint64_t));
@@ -284,8 +286,8 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 		return err;
 	}
 	if (!r->h.message.n)
-		pb_log(&pbi_bus_log, &pbi_bus_rows[PBI_BUS_BROADCAST], "Registered broadcast message handler '%.*s'",
-		       PB_STR_F(r->track));
+		pb_log(&pbi_bus_log, &pbi_bus_rows[PBI_BUS_BROADCAST],
+		       "Registered broadcast message handler '%.*s'", PB_STR_F(r->track));
 	*out = r;
 	return 0;
 }
@@ -302,7 +304,8 @@ int pb_bus_hook_add(struct pb_bus *b, const struct pb_hook_args *args, struct pb
 	r->hook = *args;
 	r->ready = args->arg ? NULL : args->contexts;
 	r->hook.message = pb_arena_str(r->arena, args->message);
-	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value, args->filter_regexp);
+	err = pbi_filter_make(&r->filter, r->arena, args->filter_name, args->filter_value,
+			      args->filter_regexp);
 	if (!err)
 		err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, NULL, NULL);
 	if (err) {

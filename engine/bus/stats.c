@@ -63,14 +63,16 @@ static uint64_t quantile(const struct sum *s, unsigned percent)
 
 static struct pb_latency latency(const struct sum *s)
 {
-	return (struct pb_latency){ s->samples, quantile(s, 50), quantile(s, 95), quantile(s, 99), s->max_us };
+	return (struct pb_latency){ s->samples, quantile(s, 50), quantile(s, 95), quantile(s, 99),
+				    s->max_us };
 }
 
 /* ---- Rows -------------------------------------------------------------------------- */
 
 static struct pbi_reg_count *chunk_make(struct pbi_bus_loop *pl, uint32_t n)
 {
-	struct pbi_reg_count *c = n < PBI_REGS_CHUNKS ? pb_alloc_zero(PBI_REGS_CHUNK, sizeof(*c)) : NULL;
+	struct pbi_reg_count *c =
+		n < PBI_REGS_CHUNKS ? pb_alloc_zero(PBI_REGS_CHUNK, sizeof(*c)) : NULL;
 
 	if (c)
 		atomic_store_explicit(&pl->regs[n], c, memory_order_release);
@@ -128,7 +130,8 @@ static void measure_registry(struct pb_bus *b)
 
 	while (pb_name_message_at(b->name_count))
 		b->name_count++;
-	while (b->name_exact < b->name_count && pb_name_message_at(b->name_exact) == first + b->name_exact)
+	while (b->name_exact < b->name_count &&
+	       pb_name_message_at(b->name_exact) == first + b->name_exact)
 		b->name_exact++;
 }
 
@@ -167,7 +170,8 @@ void pbi_stats_free(struct pb_bus *b)
 
 /* ---- Reading ------------------------------------------------------------------------- */
 
-void pb_bus_stats_messages(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_message_stats *s), void *arg)
+void pb_bus_stats_messages(struct pb_bus *b,
+			   bool (*fn)(void *arg, const struct pb_message_stats *s), void *arg)
 {
 	for (unsigned n = 0; n <= b->name_count; n++) {
 		struct pb_message_stats s = { .name = PB_STR("(others)") };
@@ -193,7 +197,8 @@ void pb_bus_stats_messages(struct pb_bus *b, bool (*fn)(void *arg, const struct 
 
 static const struct pbi_reg_count *row_of(const struct pbi_bus_loop *pl, const struct pb_reg *r)
 {
-	const struct pbi_reg_count *c = atomic_load_explicit(&pl->regs[r->row_chunk], memory_order_acquire);
+	const struct pbi_reg_count *c =
+		atomic_load_explicit(&pl->regs[r->row_chunk], memory_order_acquire);
 
 	if (!c)
 		return NULL;
@@ -235,14 +240,17 @@ static struct pbi_table *table_now(struct pb_bus *b)
 	return t;
 }
 
-void pb_bus_stats_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_stats *s), void *arg)
+void pb_bus_stats_handlers(struct pb_bus *b,
+			   bool (*fn)(void *arg, const struct pb_handler_stats *s), void *arg)
 {
 	struct pbi_table *t = table_now(b);
 
 	for (uint32_t i = 0; i < t->reg_count; i++) {
 		const struct pb_reg *r = t->regs[i];
-		struct pb_handler_stats s = { .message = r->h.message, .track = r->h.track,
-					      .priority = r->h.priority, .breaker = PBI_GET(r->breaker.state) };
+		struct pb_handler_stats s = { .message = r->h.message,
+					      .track = r->h.track,
+					      .priority = r->h.priority,
+					      .breaker = PBI_GET(r->breaker.state) };
 
 		if (pbi_reg_dead(r))
 			continue;
@@ -253,14 +261,17 @@ void pb_bus_stats_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct 
 	pbi_table_unref(t);
 }
 
-void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_row *r), void *arg)
+void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_handler_row *r),
+		     void *arg)
 {
 	struct pbi_table *t = table_now(b);
 
 	for (uint32_t i = 0; i < t->reg_count; i++) {
 		const struct pb_reg *r = t->regs[i];
-		struct pb_handler_row row = { r->h.message, r->h.track,  r->filter.name,
-					      r->h.priority, r->h.place, PBI_GET(r->breaker.state) };
+		struct pb_handler_row row = {
+			r->h.message,  r->h.track, r->filter.name,
+			r->h.priority, r->h.place, PBI_GET(r->breaker.state)
+		};
 
 		if (!pbi_reg_dead(r) && !fn(arg, &row))
 			break;

@@ -80,7 +80,8 @@ static bool stays(const struct pb_reg *r, const struct pb_reg *drop)
 }
 
 /* Handlers of `old` but `drop` and what else is dead, and `add` at its place. */
-static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct pb_reg *add, struct pb_reg *drop)
+static bool merge_regs(struct pbi_table *t, const struct pbi_table *old, struct pb_reg *add,
+		       struct pb_reg *drop)
 {
 	uint32_t room = (old ? old->reg_count : 0) + 1, hooks = (old ? old->hook_count : 0) + 1;
 

@@ -40,8 +40,9 @@ void pbi_timing_handler(struct pb_msg *m, struct pb_reg *r)
 		pbi_msg_track_time(m, b->track, m->w.track_at, took);
 	if ((timing & PBI_TIME_WARN) && took > PBI_GET(b->warn_us))
 		pb_log(&pbi_bus_log, &pbi_bus_rows[PBI_BUS_SLOW_HANDLER],
-		       "Message '%.*s' [%p] passed through %p '%.*s' in %llu usec", PB_STR_F(m->b.name), (void *)m,
-		       (void *)r, PB_STR_F(r->track), (unsigned long long)took);
+		       "Message '%.*s' [%p] passed through %p '%.*s' in %llu usec",
+		       PB_STR_F(m->b.name), (void *)m, (void *)r, PB_STR_F(r->track),
+		       (unsigned long long)took);
 }
 
 static void add_content(struct pb_text *t, const struct pb_msg *m)
@@ -67,12 +68,13 @@ static void tell_slow(struct pb_msg *m, uint64_t took_us)
 	if (!pb_log_wants(&pbi_performance_log, PB_MILD))
 		return;
 	pb_text_init_buf(&h, head, sizeof(head));
-	pb_text_addf(&h, "Message %p '%.*s' returned %s in %llu usec", (void *)m, PB_STR_F(m->b.name),
-		     m->w.handled ? "true" : "false", (unsigned long long)took_us);
+	pb_text_addf(&h, "Message %p '%.*s' returned %s in %llu usec", (void *)m,
+		     PB_STR_F(m->b.name), m->w.handled ? "true" : "false",
+		     (unsigned long long)took_us);
 	pb_text_init(&t, TEXT_LIMIT);
 	add_content(&t, m);
-	pb_log_block(&pbi_performance_log, &pbi_performance_rows[PBI_PERF_SLOW_MESSAGE], pb_text_str(&h),
-		     pb_text_str(&t));
+	pb_log_block(&pbi_performance_log, &pbi_performance_rows[PBI_PERF_SLOW_MESSAGE],
+		     pb_text_str(&h), pb_text_str(&t));
 	pb_text_fini(&t);
 }
 

@@ -33,8 +33,8 @@ struct pbi_visit {
 	struct pbi_gather *gather;
 	unsigned index; /* in the gather */
 	atomic_uint refs;
-	bool ended; /* target's thread only */
-	bool missed; /* its hold's limit has passed; read when it is back */
+	bool ended;                     /* target's thread only */
+	bool missed;                    /* its hold's limit has passed; read when it is back */
 	_Atomic uint64_t held_until_us; /* 0: not held yet */
 	enum pb_verdict verdict;
 };
@@ -46,7 +46,7 @@ struct pbi_gather {
 	unsigned count, left;
 	bool handled;
 	struct pbi_visit *visits[PB_LOOPS_MAX]; /* those still out */
-	struct pb_msg *parts[PB_LOOPS_MAX];	/* those back */
+	struct pb_msg *parts[PB_LOOPS_MAX];     /* those back */
 };
 
 static void visit_free(struct pbi_visit *v)

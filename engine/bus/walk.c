@@ -25,7 +25,8 @@ static struct pb_ctx *ctx_make(const struct pb_reg *r, struct pbi_bus_loop *pl, 
 	return own;
 }
 
-static inline struct pb_ctx *ctx_of(const struct pb_reg *r, struct pbi_bus_loop *pl, struct pb_ctx *own)
+static inline struct pb_ctx *ctx_of(const struct pb_reg *r, struct pbi_bus_loop *pl,
+				    struct pb_ctx *own)
 {
 	if (__builtin_expect(r->ready != NULL, 1))
 		return (struct pb_ctx *)((char *)r->ready + pl->ctx_bytes);
@@ -65,19 +66,16 @@ static inline void count_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
  * the outcome. */
 #define LEND_MARGIN_US 20000
 
-static void inherit(const struct pbi_bus_loop *pl, struct pb_msg *m)
+static uint64_t lent_until(const struct pbi_bus_loop *pl, const struct pb_msg *outer)
 {
-	const struct pb_msg *outer = pl->running;
 	const struct pbi_slot *s = outer->w.slot;
-	uint64_t until = outer->b.deadline_us;
+	uint64_t now = pb_loop_now_us(pl->loop), due, left;
 
-	if (s && pb_timer_active(&s->limit) && s->limit.due_ms * 1000 < until) {
-		uint64_t left = s->limit.due_ms * 1000 - pb_loop_now_us(pl->loop);
-
-		until = s->limit.due_ms * 1000 - (left / 8 < LEND_MARGIN_US ? left / 8 : LEND_MARGIN_US);
-	}
-	if (until < m->b.deadline_us)
-		m->b.deadline_us = until;
+	if (!s || !pb_timer_active(&s->limit))
+		return outer->b.deadline_us;
+	due = s->limit.due_ms * 1000;
+	left = due > now ? due - now : 0;
+	return due - (left / 8 < LEND_MARGIN_US ? left / 8 : LEND_MARGIN_US);
 }
 
 void pbi_walk_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
@@ -98,8 +96,12 @@ void pbi_walk_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
 	w->pos = 0;
 	if (!m->b.deadline_us || m->b.deadline_us > latest)
 		m->b.deadline_us = latest;
-	if (pl->running)
-		inherit(pl, m);
+	if (pl->running) {
+		uint64_t until = lent_until(pl, pl->running);
+
+		if (until < m->b.deadline_us)
+			m->b.deadline_us = until;
+	}
 	name_labels(pl, m);
 	PBI_COUNT(pl, dispatched, 1);
 	if (!pl->bus->args.bare)
@@ -117,7 +119,8 @@ static void run_hooks(struct pb_msg *m, const struct pbi_table *t)
 	for (uint32_t i = 0; i < t->hook_count; i++) {
 		struct pb_reg *r = t->hooks[i];
 
-		if (pbi_reg_dead(r) || (r->hook.message.p && !pb_str_eq(r->hook.message, m->b.name)))
+		if (pbi_reg_dead(r) ||
+		    (r->hook.message.p && !pb_str_eq(r->hook.message, m->b.name)))
 			continue;
 		if (pbi_filter_passes(&r->filter, m))
 			r->hook.fn(m, m->w.handled, ctx_of(r, m->w.on, &own));
@@ -167,7 +170,8 @@ static void walk_relist(struct pb_msg *m)
 		uint32_t mid = (lo + hi) / 2;
 		const struct pbi_entry *e = &w->list->entries[mid];
 
-		if (e->priority < last->priority || (e->priority == last->priority && e->seq <= last->seq))
+		if (e->priority < last->priority ||
+		    (e->priority == last->priority && e->seq <= last->seq))
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -260,7 +264,8 @@ static bool settle(struct pb_msg *m, enum pb_verdict *v)
 	return false;
 }
 
-static inline bool call_and_settle(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl, enum pb_verdict *v)
+static inline bool call_and_settle(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl,
+				   enum pb_verdict *v)
 {
 	*v = call_here(m, r, pl);
 	if (__builtin_expect(!m->w.slot && *v != PB_HOLD, 1))
@@ -306,7 +311,8 @@ static void look_after(struct pb_msg *m, struct pb_reg *r)
 		pbi_breaker_tried(m);
 }
 
-static inline void answered(struct pb_msg *m, struct pb_reg *r, enum pb_verdict v, struct pbi_reg_count *c)
+static inline void answered(struct pb_msg *m, struct pb_reg *r, enum pb_verdict v,
+			    struct pbi_reg_count *c)
 {
 	if (__builtin_expect(m->w.care, 0))
 		look_after(m, r);
@@ -352,7 +358,8 @@ static bool send_away(struct pb_msg *m, struct pb_reg *r, enum where where, unsi
 enum next { GO_ON, STOP, LEFT }; /* LEFT: parked or away; `m` may be gone already */
 
 /* Call one handler. */
-static inline enum next step(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl, unsigned care)
+static inline enum next step(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_loop *pl,
+			     unsigned care)
 {
 	struct pbi_reg_count *c = pbi_reg_counts(pl, r);
 	enum where where = RUN_HERE;
@@ -382,7 +389,8 @@ static inline enum next one(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_l
 {
 	unsigned care = PBI_GET(r->care);
 
-	if (__builtin_expect(care, 0) && ((care & PBI_CARE_DEAD) || !pbi_filter_passes(&r->filter, m)))
+	if (__builtin_expect(care, 0) &&
+	    ((care & PBI_CARE_DEAD) || !pbi_filter_passes(&r->filter, m)))
 		return GO_ON;
 	return step(m, r, pl, care);
 }

@@ -104,8 +104,11 @@ static struct pb_ctx contexts[COLUMNS][PB_LOOPS_MAX]; /* as a module's handlers 
 
 static void add(unsigned column, const char *name, unsigned priority, pb_handle_fn fn)
 {
-	struct pb_handler_args h = { .message = pb_str_z(name), .priority = priority, .fn = fn,
-				     .track = PB_STR("module"), .contexts = contexts[column] };
+	struct pb_handler_args h = { .message = pb_str_z(name),
+				     .priority = priority,
+				     .fn = fn,
+				     .track = PB_STR("module"),
+				     .contexts = contexts[column] };
 	struct pb_reg *r;
 
 	if (pb_bus_add(buses[column], &h, NULL, NULL, &r))
@@ -134,7 +137,8 @@ static void make_bus(unsigned column, struct pb_loops *loops)
 	ba.loops = loops;
 	if (pb_bus_new(&ba, &buses[column]))
 		abort();
-	contexts[column][0] = (struct pb_ctx){ .bus = buses[column], .loop = pb_loops_at(loops, 0) };
+	contexts[column][0] =
+		(struct pb_ctx){ .bus = buses[column], .loop = pb_loops_at(loops, 0) };
 	add_all(column);
 }
 
@@ -175,8 +179,10 @@ int main(int argc, char **argv)
 	l = pb_loops_at(loops, 0);
 	printf("%-46s %8s %8s %8s %8s\n", "ns", "bare", "counted", "tracked", "ratio");
 	measure(l, "dispatch over 5 handlers", same_message, PB_STR("call.route"));
-	measure(l, "10 parameters built, dispatch over 5, freed", built_message, PB_STR("call.route"));
-	measure(l, "the same, the third handler holds and resumes", built_message, PB_STR("user.auth"));
+	measure(l, "10 parameters built, dispatch over 5, freed", built_message,
+		PB_STR("call.route"));
+	measure(l, "the same, the third handler holds and resumes", built_message,
+		PB_STR("user.auth"));
 	pb_loops_stop(loops);
 	pb_loops_free(&loops);
 	for (unsigned c = 0; c < COLUMNS; c++)

@@ -13,13 +13,14 @@ static size_t said_n;
 
 static void hear(struct pb_str level, struct pb_str text)
 {
-	int n = snprintf(said + said_n, sizeof(said) - said_n, "%.*s%.*s\n", PB_STR_F(level), PB_STR_F(text));
+	int n = snprintf(said + said_n, sizeof(said) - said_n, "%.*s%.*s\n", PB_STR_F(level),
+			 PB_STR_F(text));
 
 	said_n += n > 0 && said_n + (size_t)n < sizeof(said) ? (size_t)n : 0;
 }
 
-static void on_alarm(void *arg, struct pb_log_source *src, const struct pb_log_row *row, const char *info,
-		     struct pb_str text)
+static void on_alarm(void *arg, struct pb_log_source *src, const struct pb_log_row *row,
+		     const char *info, struct pb_str text)
 {
 	(void)arg;
 	CU_ASSERT_PTR_NOT_NULL(src);
@@ -286,7 +287,8 @@ static void slow(void)
 	CU_ASSERT(hears(all, " 'a:7' in 200"));
 	CU_ASSERT(hears(all, "<Performance:MILD> Message "));
 	CU_ASSERT(hears(all, " 'user.auth' returned true in 200"));
-	CU_ASSERT(hears(all, "\r\n  retval='(hidden)'\r\n  param['handlers'] = 'a:7'\r\n  param['caller'] = 'a'"));
+	CU_ASSERT(hears(all, "\r\n  retval='(hidden)'\r\n  param['handlers'] = 'a:7'\r\n  "
+			     "param['caller'] = 'a'"));
 	pb_bus_set_warntime(bus, 0);
 	send_name(0, "user.auth");
 	hold_for(&a, 200);
@@ -361,7 +363,8 @@ static void message_times(void)
 	down();
 }
 
-/* ---- Filters by pattern -------------------------------------------------------------------------- */
+/* ---- Filters by pattern
+ * -------------------------------------------------------------------------- */
 
 static struct pb_str sent_with(const char *value)
 {
@@ -383,7 +386,9 @@ static void hook(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
 static void patterns(void)
 {
 	struct actor a = { 'a' }, b = { 'b' }, c = { 'c' }, bad = { 'x' };
-	struct pb_hook_args h = { .fn = hook, .arg = (void *)(uintptr_t) "h", .filter_name = PB_STR("p"),
+	struct pb_hook_args h = { .fn = hook,
+				  .arg = (void *)(uintptr_t) "h",
+				  .filter_name = PB_STR("p"),
 				  .filter_regexp = PB_STR("^1") };
 	struct pb_reg *r;
 
@@ -398,7 +403,8 @@ static void patterns(void)
 	PB_SAME(sent_with("2"), "b-");
 	PB_SAME(sent_with(NULL), "b-"); /* a missing one compares as empty */
 	CU_ASSERT_EQUAL(add_with(&bad, "m", 4,
-				 (struct pb_handler_args){ .filter_name = PB_STR("p"), .filter_regexp = PB_STR("\\(") }),
+				 (struct pb_handler_args){ .filter_name = PB_STR("p"),
+							   .filter_regexp = PB_STR("\\(") }),
 			-EINVAL);
 	pb_bus_remove(bus, &r, NULL, NULL);
 	down();

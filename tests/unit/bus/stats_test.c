@@ -59,12 +59,14 @@ static void counted(void)
 	up();
 	ADD(&a, "call.route", 1);
 	ADD(&b, "call.route", 2);
-	ADD(&c, "chan.text", 3, .place = PB_HOME, .home = at(2), .parked_max = 2, .refuse_when_full = true);
+	ADD(&c, "chan.text", 3, .place = PB_HOME, .home = at(2), .parked_max = 2,
+	    .refuse_when_full = true);
 	for (unsigned i = 0; i < 9; i++)
 		send_name(i % CALLS, "call.route");
 	CU_ASSERT_EQUAL(of_message("call.route").count, 9);
 	CU_ASSERT_EQUAL(of_message("call.route").handled, 9);
-	CU_ASSERT_EQUAL(of_message("call.route").latency.samples, 9); /* the first of each name are timed */
+	CU_ASSERT_EQUAL(of_message("call.route").latency.samples,
+			9); /* the first of each name are timed */
 	CU_ASSERT_EQUAL(of_handler("a").count, 9);
 	CU_ASSERT_EQUAL(of_handler("a").handled, 0);
 	CU_ASSERT_EQUAL(of_handler("b").handled, 9);
@@ -78,7 +80,8 @@ static void counted(void)
 	pass_ms(30000);
 	s = of_handler("c");
 	CU_ASSERT(s.parked == 0 && s.expired == 2 && s.handled == 0);
-	CU_ASSERT(s.latency.max_us >= 9990000 && s.latency.p50_us >= 9990000 && s.latency.p50_us <= s.latency.max_us);
+	CU_ASSERT(s.latency.max_us >= 9990000 && s.latency.p50_us >= 9990000 &&
+		  s.latency.p50_us <= s.latency.max_us);
 	CU_ASSERT_EQUAL(of_message("chan.text").expired, 2);
 	CU_ASSERT_EQUAL(of_message("chan.text").parked, 0);
 	for (unsigned i = 0; i < 100; i++) {
@@ -142,7 +145,8 @@ static void look_and_ask(struct actor *a, struct pb_msg *m, struct pb_ctx *cx)
 
 static void who(void)
 {
-	struct actor a = { 'a', .then = look_and_ask }, b = { 'b', .then = look_who }, c = { 'c', .then = look_who };
+	struct actor a = { 'a', .then = look_and_ask }, b = { 'b', .then = look_who },
+		     c = { 'c', .then = look_who };
 	struct pb_bus_doing d;
 
 	up();
@@ -168,10 +172,13 @@ static void many_names(void)
 	up();
 	for (unsigned i = 0; i < 17000; i += 1000) {
 		for (unsigned k = i; k < i + 1000; k++) {
-			struct pb_handler_args h = { .message = PB_STR("m"), .priority = k, .fn = act, .arg = &a };
+			struct pb_handler_args h = {
+				.message = PB_STR("m"), .priority = k, .fn = act, .arg = &a
+			};
 			struct pb_reg *r;
 
-			h.track = pb_str(name, (size_t)snprintf(name, sizeof(name), "%05u-%060u", k, 0u));
+			h.track = pb_str(name,
+					 (size_t)snprintf(name, sizeof(name), "%05u-%060u", k, 0u));
 			CU_ASSERT_EQUAL(pb_bus_add(bus, &h, NULL, NULL, &r), 0);
 			pb_bus_remove(bus, &r, NULL, NULL);
 		}
@@ -204,21 +211,25 @@ static void elapse(uint64_t ms)
 
 /* ---- The breaker ------------------------------------------------------------------------- */
 
-static void tell(void *arg, struct pb_log_source *src, const struct pb_log_row *row, const char *info,
-		 struct pb_str text)
+static void tell(void *arg, struct pb_log_source *src, const struct pb_log_row *row,
+		 const char *info, struct pb_str text)
 {
 	(void)arg;
 	(void)src;
 	(void)info;
 	note(row->level == PB_WARN ? '!' : '~');
 	if (row->level == PB_WARN)
-		PB_SAME(text, "Handler 'a:1' of 'm' missed its time limit 3 times within 10 s: passed by for 20 s");
+		PB_SAME(text, "Handler 'a:1' of 'm' missed its time limit 3 times within 10 s: "
+			      "passed by for 20 s");
 }
 
 static void up_breaker(void)
 {
-	struct pb_bus_args ba = { .breaker_misses = 3, .breaker_window_ms = 10000, .breaker_pause_ms = 20000,
-				  .hold_ms = 1000, .alarm = tell };
+	struct pb_bus_args ba = { .breaker_misses = 3,
+				  .breaker_window_ms = 10000,
+				  .breaker_pause_ms = 20000,
+				  .hold_ms = 1000,
+				  .alarm = tell };
 
 	if (!up_with(1, &ba))
 		abort();
