@@ -355,7 +355,7 @@ void pb_bus_handlers(struct pb_bus *b, bool (*fn)(void *arg, const struct pb_han
 /**
  * How long it took, of the dispatches that were timed (the first of each row,
  * then one of some dozens); what parks is measured to its end. Upper bounds of
- * the powers of two that the quantiles lie in.
+ * the powers of two that the quantiles lie in; a handler's max_us knows every hold.
  */
 struct pb_latency {
 	uint64_t samples, p50_us, p95_us, p99_us, max_us;
