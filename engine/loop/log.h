@@ -4,7 +4,8 @@
  * Each component has one source: its name (the facility that `debug NAME level
  * N` addresses), its level, and a table of everything it can say. A line is
  * `<sip:WARN> text [sip-004]`. Plain output lines (sniffer, echo) have no tag.
- * Any thread may log; a line is written whole. Control characters in text from
+ * Any thread may log; a line is written whole. One that is said again and again
+ * within a second is counted instead, and the count is told. Control characters in text from
  * outside are escaped as \xHH, except that CR LF stays in output lines.
  */
 #ifndef PB_LOOP_LOG_H
@@ -95,11 +96,40 @@ const char *pb_log_tag(int level);
  * `keep_lines`.
  */
 void pb_log_add_visible(struct pb_text *t, struct pb_str s, bool keep_lines);
+/** A line for somebody who is dying: past the queue, in a signal handler too; to the file and to standard error. */
+void pb_log_last_words(const struct pb_log_source *src, const struct pb_log_row *row, struct pb_str text);
+
+/* ---- Where it goes, and how it looks ------------------------------------------- */
+
 /**
- * Write to `path` (appended, or truncated first), NULL: stderr. Called again it
- * reopens, for rotation. @return 0 or -errno: the old sink stays.
+ * Write to `path` (appended, or truncated first), NULL: stderr. @return 0 or
+ * -errno: the old sink stays.
  */
 int pb_log_open(const char *path, bool truncate);
+/** The same file again, for who has renamed it. @return as above. */
+int pb_log_reopen(void);
+/** Standard output and error are the file too, now and whenever it is opened. */
+void pb_log_set_streams(bool follow);
+/**
+ * From that size on the file is renamed to FILE.1, that to FILE.2 and so on, and
+ * begun anew; 0: never. `keep` of them stay; 0: it is only emptied.
+ */
+void pb_log_set_rotation(uint64_t bytes, unsigned keep);
+/**
+ * From now on a thread writes, and nobody else waits for the file. Lines that it
+ * cannot write in time are dropped and counted. Not before the last fork.
+ */
+int pb_log_start(void);
+/** Write what is left, for at most so long. @return whether all was written and the thread has ended. */
+bool pb_log_stop(unsigned limit_ms);
+/** One JSON object a line: time (RFC 3339), level, facility, id, text, pid. */
+void pb_log_set_json(bool on);
+/** Colours of a terminal by level. */
+void pb_log_set_colour(bool on);
+/** Stamps on output lines too. */
+void pb_log_set_stamp_output(bool on);
+/** A line of level FAIL ends the process with SIGABRT. */
+void pb_log_set_abort(bool on);
 /** Time stamps: 'n' none, 't' since start, 'e' epoch, 'f'/'z' compact, 'F'/'Z' separated (GMT/local); 'Z' at first. */
 void pb_log_set_stamp(char style);
 char pb_log_stamp(void);

@@ -186,6 +186,7 @@ static void add_busy(struct pb_loop *l)
 void pbi_loop_turn(struct pb_loop *l)
 {
 	read_clock(l);
+	atomic_store_explicit(&l->turn_us, l->now_us, memory_order_relaxed);
 	l->world->ops->input(l);
 	run_queue(pbi_mailbox_take(&l->mail));
 	pbi_wheel_run(&l->wheel, l->now_ms);
@@ -342,6 +343,7 @@ void pbi_loop_leave(struct pb_loop *l)
 			w->fn(w->arg);
 	}
 	l->world->ops->flush(l);
+	pbi_loop_rests(l);
 	current = NULL;
 }
 

@@ -27,6 +27,8 @@ struct pb_loop {
 	struct pbi_queue deferred;
 	struct pbi_wheel wheel;
 	_Atomic uint64_t busy_us, turns; /* written by its thread alone */
+	/* Begin of the present turn, 0 while the loop sleeps: the watchdog's to read. */
+	_Atomic uint64_t turn_us;
 
 	/* Everybody's, on cache lines of its own. */
 	char apart[64];
@@ -51,6 +53,12 @@ void pbi_loop_leave(struct pb_loop *l);
 void pbi_loop_turn(struct pb_loop *l);
 /** When the next turn is due: 0 at once, UINT64_MAX when something comes in. */
 uint64_t pbi_loop_next_us(struct pb_loop *l);
+
+/** It will sleep until something comes: not stuck. */
+static inline void pbi_loop_rests(struct pb_loop *l)
+{
+	atomic_store_explicit(&l->turn_us, 0, memory_order_relaxed);
+}
 
 static inline bool pbi_loop_ending(const struct pb_loop *l)
 {

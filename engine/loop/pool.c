@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
-#include "loop/world_ops.h"
+#include "loop/real.h"
 
 struct pb_pool {
 	struct pbi_mailbox jobs;
@@ -43,11 +43,10 @@ static void *serve(void *arg)
 
 static int start_threads(struct pb_pool *p, unsigned threads)
 {
-	sigset_t all, old;
+	sigset_t old;
 	int err = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pbi_real_block_signals(&old);
 	while (!err && p->count < threads) {
 		err = -pthread_create(&p->threads[p->count], NULL, serve, p);
 		if (!err) {

@@ -4,6 +4,7 @@
 #ifndef PB_LOOP_REAL_H
 #define PB_LOOP_REAL_H
 
+#include <signal.h>
 #include <sys/epoll.h>
 
 #include "loop/world_ops.h"
@@ -33,6 +34,7 @@ struct pbi_real {
 	struct pbi_source sources[PBI_REAL_SOURCES];
 	unsigned char random[1024];
 	size_t random_left; /* at the end of it */
+	unsigned char signal_stack[32768]; /* for who tells of a crash when the thread's own is full */
 };
 
 static inline struct pbi_real *pbi_real(const struct pb_loop *l)
@@ -40,6 +42,11 @@ static inline struct pbi_real *pbi_real(const struct pb_loop *l)
 	return l->side;
 }
 
+/**
+ * Block what the main thread hears as data, in the threads made from now on. Not
+ * blocked are the signals by which the kernel says that a thread has gone wrong.
+ */
+void pbi_real_block_signals(sigset_t *old);
 /** Close unless negative, whatever that answers. */
 void pbi_real_close(int fd);
 

@@ -139,6 +139,7 @@ static int sleep_ms(struct pb_loop *l)
 
 	if (due == 0 || !pbi_mailbox_doze(&l->mail))
 		return 0;
+	pbi_loop_rests(l);
 	if (due == UINT64_MAX)
 		return -1;
 	now = now_us(l->world); /* the turn may have been long */
@@ -148,12 +149,23 @@ static int sleep_ms(struct pb_loop *l)
 	return due > INT_MAX ? INT_MAX : (int)due;
 }
 
+/* Sanitizers have one of their own. */
+static void use_signal_stack(struct pbi_real *r)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	stack_t st = { .ss_sp = r->signal_stack, .ss_size = sizeof(r->signal_stack) };
+
+	sigaltstack(&st, NULL);
+#endif
+}
+
 static void *run(void *arg)
 {
 	struct pb_loop *l = arg;
 	struct pbi_real *r = pbi_real(l);
 
 	pbi_loop_enter(l);
+	use_signal_stack(r);
 	while (!pbi_loop_ending(l)) {
 		int n = epoll_wait(r->epoll, r->events, PBI_REAL_EVENTS, sleep_ms(l));
 
@@ -198,15 +210,25 @@ static void join_first(struct pb_loops *ls, unsigned count)
 		pthread_join(pbi_real(ls->loops[i])->thread, NULL);
 }
 
+void pbi_real_block_signals(sigset_t *old)
+{
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		sigdelset(&set, own[i]);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
 static int start(struct pb_loops *ls)
 {
 	unsigned started = 0;
-	sigset_t all, old;
+	sigset_t old;
 	int err = 0;
 
 	/* Signals are for the main thread; the loops' inherit this mask. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pbi_real_block_signals(&old);
 	while (!err && started < ls->count) {
 		err = start_thread(ls->loops[started]);
 		if (!err)

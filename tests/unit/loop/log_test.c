@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "loop/log.h"
+#include "loop/log_impl.h"
 
 enum { LOST, TOLD };
 static const struct pb_log_row rows[] = {
@@ -215,7 +215,8 @@ static void registers(void)
 	pb_log_register(&demo);
 	CU_ASSERT_PTR_EQUAL(pb_log_find(PB_STR("demo")), &demo);
 	CU_ASSERT_PTR_NULL(pb_log_find(PB_STR("dem")));
-	CU_ASSERT_PTR_EQUAL(pb_log_next(NULL), &demo);
+	CU_ASSERT_PTR_EQUAL(pb_log_find(PB_STR("log")), pb_log_next(NULL));
+	CU_ASSERT_PTR_EQUAL(pb_log_next(pb_log_next(NULL)), &demo);
 	CU_ASSERT_PTR_EQUAL(pb_log_next(&demo), &plain);
 	CU_ASSERT_PTR_NULL(pb_log_next(&plain));
 }
@@ -273,7 +274,7 @@ static void controls(void)
 static void *writer(void *arg)
 {
 	for (int i = 0; i < WRITES; i++)
-		pb_log_at(&demo, PB_WARN, "%s says a line that must stay whole", (const char *)arg);
+		pb_log_at(&demo, PB_WARN, "%s says %d, a line that must stay whole", (const char *)arg, i);
 	return NULL;
 }
 
@@ -294,12 +295,177 @@ static void threads(void)
 	all = written();
 	while (pb_str_cut(&all, '\n', &line))
 		whole += pb_str_starts(line, PB_STR("<demo:WARN> ")) &&
-			 pb_str_ends(line, PB_STR(" says a line that must stay whole"));
+			 pb_str_ends(line, PB_STR(", a line that must stay whole"));
 	CU_ASSERT_EQUAL(whole, WRITERS * WRITES);
+	end();
+}
+
+/* ---- What is said again and again ------------------------------------------------- */
+
+static void repeats(void)
+{
+	struct pb_str all, line;
+	unsigned n = 0, others = 0;
+
+	begin();
+	for (int i = 0; i < 25; i++) {
+		pb_log(&demo, &rows[LOST], "somebody %s", "knocks");
+		if (i) /* what was said twice does not give way to what was said once */
+			pb_log(&demo, &rows[LOST], "number %d", i);
+		else
+			pb_log(&demo, &rows[LOST], "somebody %s", "knocks");
+	}
+	pthread_mutex_lock(&pbi_log_lock);
+	pbi_repeat_flush(true);
+	pthread_mutex_unlock(&pbi_log_lock);
+	all = written();
+	while (pb_str_cut(&all, '\n', &line)) {
+		n += pb_str_eq(line, PB_STR("<demo:WARN> somebody knocks [demo-001]"));
+		others += pb_str_starts(line, PB_STR("<demo:WARN> number"));
+		if (pb_str_starts(line, PB_STR("<log:")))
+			PB_SAME(line, "<log:NOTE> said 16 more times: <demo> somebody knocks [demo-001] [log-002]");
+	}
+	CU_ASSERT_EQUAL(n, 10);
+	CU_ASSERT_EQUAL(others, 24);
+	end();
+}
+
+/* ---- JSON ---------------------------------------------------------------------------- */
+
+static void objects(void)
+{
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
+		{ "plain", "plain" },
+		{ "a \"word\" and C:\\", "a \\\"word\\\" and C:\\\\" },
+		{ "gr\xc3\xbc\xc3\x9f\t.", "gr\xc3\xbc\xc3\x9f\\u0009." },
+		{ "esc \033[31m", "esc \\\\x1B[31m" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pb_str got, member;
+		char want[200];
+
+		begin();
+		pb_log_set_json(true);
+		pb_log(&demo, &rows[LOST], "%s", cases[i].text);
+		pb_log_set_json(false);
+		got = written();
+		CU_ASSERT_TRUE(pb_str_starts(got, PB_STR("{\"time\":\"2")));
+		snprintf(want, sizeof(want),
+			 "\"level\":\"WARN\",\"facility\":\"demo\",\"id\":\"demo-001\",\"text\":\"%s\",\"pid\":%d}\n",
+			 cases[i].want, (int)getpid());
+		member = pb_str_from(got, (size_t)pb_str_find(got, PB_STR("\"level\"")));
+		PB_SAME(member, want);
+		end();
+	}
+}
+
+/* ---- The writer ------------------------------------------------------------------------ */
+
+static void flood(unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++)
+		pb_log(&demo, &rows[LOST], "line %u", i);
+}
+
+static void writes_in_order(void)
+{
+	struct pb_str all, line;
+	unsigned n = 0;
+
+	begin();
+	CU_ASSERT_EQUAL(pb_log_start(), 0);
+	flood(0, 1000);
+	CU_ASSERT_TRUE(pb_log_stop(5000));
+	CU_ASSERT_TRUE(pb_log_stop(5000));
+	pb_log_output(PB_STR("directly again"));
+	all = written();
+	while (pb_str_cut(&all, '\n', &line) && line.n && n < 1000) {
+		char want[64];
+
+		snprintf(want, sizeof(want), "<demo:WARN> line %u [demo-001]", n++);
+		PB_SAME(line, want);
+	}
+	PB_SAME(line, "directly again");
+	end();
+}
+
+/* All that a pipe gives until its other end is closed, while another thread fills it. */
+static void *drain(void *arg)
+{
+	static char buf[4 << 20];
+	size_t n = 0;
+	ssize_t got;
+
+	while (n < sizeof(buf) - 1 && (got = read(*(int *)arg, buf + n, sizeof(buf) - 1 - n)) > 0)
+		n += (size_t)got;
+	buf[n] = '\0';
+	return buf;
+}
+
+/* Nobody reads for a while: lines are lost and counted, urgent ones are not; who logs never waits. */
+static void blocked(void)
+{
+	int fds[2], saved = dup(2);
+	unsigned lost = 0, kept = 0;
+	struct pb_str all, line;
+	pthread_t reader;
+	void *text;
+
+	begin();
+	CU_ASSERT_EQUAL_FATAL(pipe(fds), 0);
+	pb_log_open(NULL, false);
+	dup2(fds[1], 2);
+	close(fds[1]);
+	CU_ASSERT_EQUAL(pb_log_start(), 0);
+	flood(0, 40000);
+	pb_log_at(&demo, PB_CRIT, "urgent");
+	pthread_create(&reader, NULL, drain, &fds[0]);
+	CU_ASSERT_TRUE(pb_log_stop(20000));
+	dup2(saved, 2);
+	close(saved);
+	pthread_join(reader, &text);
+	close(fds[0]);
+	all = pb_str_z(text);
+	CU_ASSERT_TRUE(pb_str_find(all, PB_STR("\n<demo:CRIT> urgent\n")) > 0);
+	while (pb_str_cut(&all, '\n', &line)) {
+		kept += pb_str_starts(line, PB_STR("<demo:WARN> line "));
+		if (pb_str_starts(line, PB_STR("<log:WARN> ")))
+			pb_str_to_u32(pb_str_head(pb_str_from(line, 11), (size_t)pb_str_chr(pb_str_from(line, 11), ' ')), 1,
+				      40000, &lost);
+	}
+	CU_ASSERT_TRUE(lost > 0);
+	CU_ASSERT_EQUAL(kept + lost, 40000);
+	end();
+}
+
+static void rotates(void)
+{
+	char one[64], two[64], three[64];
+
+	snprintf(one, sizeof(one), "%s.1", path);
+	snprintf(two, sizeof(two), "%s.2", path);
+	snprintf(three, sizeof(three), "%s.3", path);
+	begin();
+	pb_log_set_rotation(50, 2);
+	for (int i = 0; i < 4; i++)
+		pb_log_output(PB_STR("a line of more than fifty octets, so that it is rotated each time"));
+	CU_ASSERT_EQUAL(written().n, 0);
+	CU_ASSERT_EQUAL(access(one, F_OK), 0);
+	CU_ASSERT_EQUAL(access(two, F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(three, F_OK), 0);
+	pb_log_set_rotation(0, 0);
+	pb_log_output(PB_STR("a line of more than fifty octets, which does not matter any more"));
+	CU_ASSERT_NOT_EQUAL(written().n, 0);
+	unlink(one);
+	unlink(two);
 	end();
 }
 
 PB_TESTS("loop/log", { "lines", lines }, { "levels", levels }, { "visible", visible },
 	 { "long lines", long_lines }, { "stamps", stamps }, { "taps", taps },
 	 { "reopens", reopens }, { "registers", registers }, { "controls", controls },
-	 { "threads", threads })
+	 { "threads", threads }, { "repeats", repeats }, { "objects", objects }, { "writes in order", writes_in_order },
+	 { "blocked", blocked }, { "rotates", rotates })
