@@ -1,5 +1,5 @@
 /*
- * patchbay: the subcommands and their options.
+ * patchbay: the subcommands, and where they look for what.
  *
  * Started from a build tree the program finds that tree's modules and samples;
  * installed, the folders it was configured with.
@@ -11,34 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char usage_text[] =
-	"usage: patchbay run     [options]            run the engine\n"
-	"       patchbay check   [options]            findings about the configuration\n"
-	"       patchbay console [options] [COMMAND]  attach to the running engine\n"
-	"       patchbay version\n"
-	"\n"
-	"options:\n"
-	"  -c DIR    configuration folder\n"
-	"  -m DIR    module folder (may repeat)\n"
-	"  -e DIR    shared files\n"
-	"  -n NAME   base name of the main file (yate: yate.conf)\n"
-	"  -N NAME   node name\n"
-	"  -v, -q    more, fewer log lines (may repeat)\n"
-	"  -l FILE   log file; -t truncates it first\n"
-	"  -p FILE   write the process number there\n"
-	"  -w DIR    change to this folder first\n"
-	"  -d        run in the background\n"
-	"  -Dx       time stamps: n none, t since start, e epoch, f z F Z (GMT/local)\n"
-	"  -s PATH   console: Unix socket of the engine\n"
-	"  --json, --strict   check: findings as JSON; warnings are errors\n";
-
-static int usage(const char *why)
-{
-	if (why)
-		fprintf(stderr, "patchbay: %s\n", why);
-	fputs(usage_text, stderr);
-	return PB_EXIT_USAGE;
-}
+#include "base/text.h"
 
 /* Are we the binary of a build tree? */
 static bool in_build_tree(void)
@@ -56,78 +29,47 @@ static void add_module_dir(struct pb_program *p, const char *dir)
 		p->module_dirs[p->module_dir_count++] = dir;
 }
 
-static void defaults(struct pb_program *p)
+static void built_modules(struct pb_program *p)
 {
 	static glob_t found; /* lives as long as the process */
+
+	if (glob(PB_BUILD_DIR "/modules/*/.libs", 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		add_module_dir(p, found.gl_pathv[i]);
+}
+
+/* "DIR/NAME", for as long as the process lives. */
+static const char *inside(const char *dir, const char *name)
+{
+	struct pb_text t;
+
+	pb_text_init(&t, 65536);
+	pb_text_addf(&t, "%s/%s", dir, name);
+	pb_text_addc(&t, '\0');
+	return pb_text_failed(&t) ? name : t.p;
+}
+
+static void defaults(struct pb_program *p)
+{
 	bool built = in_build_tree();
+	const char *home = getenv("HOME");
 
 	if (!p->conf_dir)
 		p->conf_dir = built ? PB_SOURCE_DIR "/conf.d" : PB_CONF_DIR;
 	if (!p->share_dir)
 		p->share_dir = built ? PB_SOURCE_DIR : PB_SHARE_DIR;
-	if (p->module_dir_count)
-		return;
-	if (!built) {
+	if (!p->user_dir)
+		p->user_dir = inside(home && home[0] ? home : p->conf_dir, ".yate");
+	if (!p->module_dir_count && built)
+		built_modules(p);
+	else if (!p->module_dir_count)
 		add_module_dir(p, PB_MODULE_DIR);
-		return;
-	}
-	if (glob(PB_BUILD_DIR "/modules/*/.libs", 0, NULL, &found) == 0) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			add_module_dir(p, found.gl_pathv[i]);
-	}
-}
+	for (unsigned i = 0; i < p->extra_dir_count; i++) {
+		const char *dir = p->extra_dirs[i];
 
-/* Long options are few; getopt takes the rest. */
-static bool long_option(struct pb_program *p, const char *arg)
-{
-	if (strcmp(arg, "--json") == 0)
-		p->json = true;
-	else if (strcmp(arg, "--strict") == 0)
-		p->strict = true;
-	else
-		return false;
-	return true;
-}
-
-static int short_option(struct pb_program *p, int c)
-{
-	switch (c) {
-	case 'c': p->conf_dir = optarg; return 0;
-	case 'm': add_module_dir(p, optarg); return 0;
-	case 'e': p->share_dir = optarg; return 0;
-	case 'n': p->name = optarg; return 0;
-	case 'N': p->node_name = optarg; return 0;
-	case 'l': p->log_file = optarg; return 0;
-	case 'p': p->pid_file = optarg; return 0;
-	case 'w': p->work_dir = optarg; return 0;
-	case 's': p->socket = optarg; return 0;
-	case 'D': p->stamp = optarg[0]; return 0;
-	case 'v': p->verbosity++; return 0;
-	case 'q': p->verbosity--; return 0;
-	case 'd': p->daemonise = true; return 0;
-	case 't': p->truncate = true; return 0;
-	default: return -1;
+		add_module_dir(p, dir[0] == '/' || !p->module_dir_count ? dir : inside(p->module_dirs[0], dir));
 	}
-}
-
-static int parse(struct pb_program *p, int argc, char **argv)
-{
-	int kept = 1, c;
-
-	for (int i = 1; i < argc; i++) {
-		if (!long_option(p, argv[i]))
-			argv[kept++] = argv[i];
-	}
-	argc = kept;
-	opterr = 0;
-	while ((c = getopt(argc, argv, "+c:m:e:n:N:l:p:w:s:D:vqdt")) != -1) {
-		if (short_option(p, c))
-			return -1;
-	}
-	p->argc = argc - optind;
-	p->argv = argv + optind;
-	defaults(p);
-	return 0;
 }
 
 struct pb_engine_args pb_program_engine_args(const struct pb_program *p)
@@ -139,6 +81,8 @@ struct pb_engine_args pb_program_engine_args(const struct pb_program *p)
 		.name = p->name,
 		.node_name = p->node_name,
 		.log_file = p->log_file,
+		.user_dir = p->user_dir,
+		.interactive = !p->daemonise,
 	};
 }
 
@@ -149,34 +93,50 @@ static int version(struct pb_program *p)
 	return PB_EXIT_OK;
 }
 
+static int usage(FILE *to)
+{
+	pb_program_usage(to);
+	return to == stdout ? PB_EXIT_OK : PB_EXIT_USAGE;
+}
+
 static const struct {
 	const char *name;
+	enum pb_subcommand which; /* 0: no options */
 	int (*fn)(struct pb_program *p);
 } subcommands[] = {
-	{ "run", pb_program_run },
-	{ "check", pb_program_check },
-	{ "console", pb_program_console },
-	{ "version", version },
+	{ "run", PB_RUN, pb_program_run },
+	{ "check", PB_CHECK, pb_program_check },
+	{ "console", PB_CONSOLE, pb_program_console },
+	{ "version", 0, version },
 };
+
+static bool is_one_of(const char *word, const char *letter, const char *name)
+{
+	return strcmp(word, letter) == 0 || strcmp(word, name) == 0;
+}
 
 int main(int argc, char **argv)
 {
 	static struct pb_program p;
 
-	if (argc < 2)
-		return usage("a subcommand is needed");
-	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-		fputs(usage_text, stdout);
-		return PB_EXIT_OK;
+	if (argc < 2) {
+		fputs("patchbay: a subcommand is needed\n", stderr);
+		return usage(stderr);
 	}
-	if (strcmp(argv[1], "-V") == 0 || strcmp(argv[1], "--version") == 0)
+	if (is_one_of(argv[1], "-h", "--help"))
+		return usage(stdout);
+	if (is_one_of(argv[1], "-V", "--version"))
 		return version(&p);
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++) {
 		if (strcmp(argv[1], subcommands[i].name) != 0)
 			continue;
-		if (parse(&p, argc - 1, argv + 1))
-			return usage("unknown option, or its value is missing");
+		if (subcommands[i].which && pb_program_options(&p, subcommands[i].which, argc - 2, argv + 2))
+			return PB_EXIT_USAGE;
+		if (p.asked)
+			return p.asked == 'h' ? usage(stdout) : version(&p);
+		defaults(&p);
 		return subcommands[i].fn(&p);
 	}
-	return usage("no such subcommand");
+	fprintf(stderr, "patchbay: there is no subcommand %s\n", argv[1]);
+	return usage(stderr);
 }

@@ -18,14 +18,35 @@ const struct pb_log_row pbi_engine_rows[] = {
 							   "unless it is required." },
 	[PBI_ENG_RELOADED] = { "engine-004", PB_NOTE, "New configuration is in force." },
 	[PBI_ENG_RELOAD_REFUSED] = { "engine-005", PB_WARN, "New configuration has errors: the old one stays." },
-	[PBI_ENG_READY] = { "engine-006", PB_NOTE, "Everything is started." },
-	[PBI_ENG_STOPPING] = { "engine-007", PB_NOTE, "The engine is stopping." },
+	[PBI_ENG_READY] = { "engine-006", PB_NOTE, "Everything is started: modules, loops, how long it took." },
+	[PBI_ENG_STOPPING] = { "engine-007", PB_NOTE, "The engine is stopping: no new calls, those in progress are "
+						      "ended." },
 	[PBI_ENG_CONF] = { "engine-008", PB_CONF, "A finding about the configuration: file, line, column, text." },
 	[PBI_ENG_RESTART] = { "engine-009", PB_NOTE, "New configuration that takes effect at the next start." },
+	[PBI_ENG_STUCK] = { "engine-020", PB_CRIT, "A loop does not come back from a handler: its calls stand still. "
+						   "The handler's module is at fault, or what it waits for." },
+	[PBI_ENG_FREED] = { "engine-021", PB_NOTE, "A loop that was stuck turns again." },
+	[PBI_ENG_GIVEN_UP] = { "engine-022", PB_FAIL, "A loop was stuck for so long that the engine ends, for its "
+						      "supervisor to start it anew; where it is stuck follows." },
+	[PBI_ENG_CLOCK] = { "engine-023", PB_CRIT, "The wall clock has jumped: look at what sets it. Records have "
+						   "wrong times." },
+	[PBI_ENG_UNSUPERVISED] = { "engine-024", PB_WARN, "Nobody would start the engine again: run it with -s, or "
+							  "leave the restart to who started it." },
+	[PBI_ENG_CRASH] = { "engine-025", PB_FAIL, "The engine dies: signal, message and handler, then a backtrace; "
+						   "addr2line -e FILE OFFSET tells the line. Report it." },
+	[PBI_ENG_COMMAND] = { "engine-026", PB_WARN, "A command of the command line is known to no module." },
+	[PBI_ENG_BUSY] = { "engine-028", PB_NOTE, "A restart waits until calls have ended; it is asked again every 10 "
+						  "s." },
+	[PBI_ENG_ORPHAN] = { "engine-029", PB_WARN, "The supervisor has gone: the engine goes on, but nobody would "
+						    "start it again." },
+	[PBI_ENG_IGNORED] = { "engine-030", PB_CALL, "Options of the command line that mean nothing here." },
+	[PBI_ENG_SIGNAL] = { "engine-031", PB_NOTE, "A signal was heard, and what is done about it." },
 	{ NULL },
 };
 
 PB_LOG_SOURCE(pbi_engine_log, "engine", pbi_engine_rows);
+
+static const char *const log_formats[] = { "text", "json", NULL };
 
 const struct pb_opt pbi_cfg_rows[] = {
 	{ PB_OPT_INT, "calls", offsetof(struct pbi_cfg, calls), .def = 0, .lo = 0, .hi = 48, .section = "loops",
@@ -59,6 +80,21 @@ const struct pb_opt pbi_cfg_rows[] = {
 	  .doc = "Lines up to this level are written." },
 	{ PB_OPT_STR, "stamp", offsetof(struct pbi_cfg, log_stamp), .defs = "Z", .section = "log",
 	  .doc = "Time stamps: n none, t since start, e epoch, f/z compact, F/Z separated (GMT/local)." },
+	{ PB_OPT_WORD, "format", offsetof(struct pbi_cfg, log_format), .words = log_formats,
+	  .flags = PB_OPT_ONCE, .section = "log",
+	  .doc = "text, or json: one object a line with time, level, facility, id, text and pid." },
+	{ PB_OPT_INT, "rotate_size", offsetof(struct pbi_cfg, log_rotate_bytes), .def = 100 << 20, .lo = 0,
+	  .hi = INT64_MAX, .unit = "bytes", .flags = PB_OPT_ONCE, .section = "log",
+	  .doc = "From this size on the log file becomes FILE.1 and is begun anew; 0: never." },
+	{ PB_OPT_INT, "keep", offsetof(struct pbi_cfg, log_keep), .def = 5, .lo = 0, .hi = 1000,
+	  .flags = PB_OPT_ONCE, .section = "log",
+	  .doc = "How many such files stay." },
+	{ PB_OPT_INT, "warn", offsetof(struct pbi_cfg, watchdog_warn_ms), .def = 2000, .lo = 50, .hi = 3600000,
+	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "watchdog",
+	  .doc = "A loop that is so long in one turn is told of, with its handler." },
+	{ PB_OPT_INT, "kill", offsetof(struct pbi_cfg, watchdog_kill_ms), .def = 60000, .lo = 0, .hi = 3600000,
+	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "watchdog",
+	  .doc = "After so long the engine ends with SIGABRT, to be started anew; 0: never." },
 	{ PB_OPT_BOOL, "required", 0, .section = "modules.*",
 	  .doc = "The engine does not start without this module." },
 	{ PB_OPT_END },
@@ -198,6 +234,7 @@ int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, stru
 	if (!e->args.name)
 		e->args.name = "yate";
 	e->world = args->world ? args->world : pb_world_real();
+	pb_log_register(&pbi_engine_log);
 	e->control_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&e->control_lock, NULL);
 	e->arena = pb_arena_new(16u << 20);
@@ -276,4 +313,13 @@ int pb_engine_log_level(const struct pb_engine *e)
 char pb_engine_log_stamp(const struct pb_engine *e)
 {
 	return e->set.log_stamp.n ? e->set.log_stamp.p[0] : 'Z';
+}
+
+bool pb_engine_log_apply(const struct pb_engine *e)
+{
+	bool json = e->set.log_format == 1;
+
+	pb_log_set_json(json);
+	pb_log_set_rotation((uint64_t)e->set.log_rotate_bytes, (unsigned)e->set.log_keep);
+	return json;
 }

@@ -26,6 +26,12 @@ struct pb_engine_args {
 	bool supervised;       /* a parent starts it again; restart is possible */
 	unsigned run_attempt;  /* of the supervisor, from 1; 0: unsupervised */
 	int last_signal;       /* what ended the process before; 0: nothing */
+	/** Several times a second, from a thread of its own, while every loop turns. */
+	void (*alive)(void *arg);
+	void *alive_arg;
+	/** Asked every few ms while pb_engine_stop waits: true ends the waiting. */
+	bool (*hurry)(void *arg);
+	void *hurry_arg;
 	unsigned calls, scripts; /* loops; 0: engine.cfg, else one a core and one */
 	/** Modules linked in, by descriptor; ends with NULL. May be NULL. */
 	const struct pb_module *const *built_in;
@@ -56,8 +62,29 @@ int pb_engine_start(struct pb_engine *e);
  * @return 0, -ENOENT (no such module), -EINVAL.
  */
 int pb_engine_reload_now(struct pb_engine *e, struct pb_str module, struct pb_findings *f);
-/** engine.stop, engine.halt, modules and loops ended. */
+/**
+ * No new calls; engine.stop up to five times, a second apart, while somebody
+ * wants more time; engine.halt, which ends the calls in progress; modules and
+ * loops ended.
+ */
 void pb_engine_stop(struct pb_engine *e);
+/**
+ * A restart when idle: engine.busy is asked. @return whether nobody is busy, so
+ * that the control thread may stop the engine now.
+ */
+bool pb_engine_is_idle(struct pb_engine *e);
+/**
+ * A command of the command line: its answer, or that nobody knows it, is said
+ * as output. Control thread.
+ */
+void pb_engine_command(struct pb_engine *e, struct pb_str line);
+/** Write into `fd` an octet a second as long as engine.timer is heard; for the supervisor. */
+int pb_engine_show_life(struct pb_engine *e, int fd);
+/** Tell where when this process dies of a signal; NULL: `e` has gone. */
+void pb_engine_watch_crashes(struct pb_engine *e);
+/** Say that a signal was heard, or what the command line had for nothing. */
+void pb_engine_say_signal(struct pb_engine *e, const char *name, const char *doing);
+void pb_engine_say_ignored(struct pb_engine *e, const char *options);
 
 struct pb_bus *pb_engine_bus(struct pb_engine *e);
 struct pb_loops *pb_engine_loops(struct pb_engine *e);
@@ -86,6 +113,8 @@ struct pb_control pb_engine_next_request(struct pb_engine *e);
 struct pb_str pb_engine_log_file(const struct pb_engine *e);
 int pb_engine_log_level(const struct pb_engine *e);
 char pb_engine_log_stamp(const struct pb_engine *e);
+/** Format, size and number of files: into force. @return whether lines are JSON. */
+bool pb_engine_log_apply(const struct pb_engine *e);
 
 /** How many modules were loaded, for the closing line of `check`. */
 unsigned pb_engine_module_count(const struct pb_engine *e);

@@ -54,6 +54,9 @@ struct pbi_cfg {
 	struct pb_str log_file;
 	int64_t log_level;
 	struct pb_str log_stamp;
+	int log_format; /* 0 text, 1 JSON */
+	int64_t log_rotate_bytes, log_keep;
+	int64_t watchdog_warn_ms, watchdog_kill_ms;
 };
 
 /* What yate.conf says, by pbi_main_rows. */
@@ -64,6 +67,8 @@ struct pbi_main {
 	int64_t restarts, timejump, warntime;
 	int64_t nodebits, nodeid;
 };
+
+struct pb_watchdog;
 
 struct pb_engine {
 	struct pb_engine_args args;
@@ -84,6 +89,11 @@ struct pb_engine {
 	unsigned param_count;
 	struct pb_timer tick;
 	struct pb_work tick_start;
+	uint64_t tick_wall_us; /* wall clock of the last one */
+	uint64_t restart_due_ms; /* the tick's loop: restart when idle from then on; 0: not asked for */
+	bool stopping;
+	struct pb_watchdog *watchdog;
+	struct pb_reg *life; /* the supervisor's; NULL: none */
 	uint64_t started_us; /* wall clock */
 	bool started;
 	/* requests to the control thread */
@@ -97,7 +107,9 @@ extern struct pb_log_source pbi_engine_log;
 extern const struct pb_opt pbi_cfg_rows[];
 enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADED, PBI_ENG_RELOAD_REFUSED,
        PBI_ENG_READY, PBI_ENG_STOPPING, PBI_ENG_CONF,
-       PBI_ENG_RESTART };
+       PBI_ENG_RESTART,
+       PBI_ENG_STUCK, PBI_ENG_FREED, PBI_ENG_GIVEN_UP, PBI_ENG_CLOCK, PBI_ENG_UNSUPERVISED, PBI_ENG_CRASH,
+       PBI_ENG_COMMAND, PBI_ENG_BUSY, PBI_ENG_ORPHAN, PBI_ENG_IGNORED, PBI_ENG_SIGNAL };
 extern const struct pb_log_row pbi_engine_rows[];
 
 /* mainrows.c */
@@ -108,6 +120,17 @@ int pbi_main_read(const struct pb_conf *main, struct pbi_main *out, struct pb_ar
 /* params.c */
 void pbi_params_early(struct pb_engine *e); /* before the main file is read: it may ask */
 void pbi_params_late(struct pb_engine *e);
+
+/* guard.c */
+int pbi_guard_start(struct pb_engine *e);
+void pbi_guard_stop(struct pb_engine *e);
+
+/* tick.c: each second; on call loop 0 */
+void pbi_tick_start(void *engine);
+void pbi_tick_stop(void *engine);
+enum pbi_jump { PBI_JUMP_NONE, PBI_JUMP_TELL, PBI_JUMP_RESTART };
+/* Between two ticks: not forward at all is told of always, too far when there is a limit. */
+enum pbi_jump pbi_clock_jump(uint64_t last_us, uint64_t now_us, int64_t limit_s, int64_t *by_ms);
 
 /* life.c */
 /* Broadcast `name` from the control thread and wait for the end of its walk. */

@@ -11,6 +11,14 @@
 
 #include "base/text.h"
 
+enum { ENDING, ENDED };
+static const struct pb_log_row call_rows[] = {
+	[ENDING] = { "call-001", PB_NOTE, "Channels of a driver end because the engine stops." },
+	[ENDED] = { "call-002", PB_CALL, "A channel ends because the engine stops." },
+	{ NULL },
+};
+static PB_LOG_SOURCE(call_log, "call", call_rows);
+
 int pb_driver_new(const struct pb_ctx *cx, const char *prefix, const struct pb_chan_ops *ops, struct pb_driver **out)
 {
 	struct pb_driver *d = pb_alloc_zero(1, sizeof(*d));
@@ -29,6 +37,7 @@ int pb_driver_new(const struct pb_ctx *cx, const char *prefix, const struct pb_c
 		return -ENOMEM;
 	}
 	d->calls->drivers++;
+	pb_log_register(&call_log);
 	*out = d;
 	return 0;
 }
@@ -319,13 +328,39 @@ static enum pb_verdict on_control(struct pb_msg *m, struct pb_ctx *cx)
 	return c->driver->ops->control && c->driver->ops->control(c, m) ? PB_HANDLED : PB_PASS;
 }
 
+static void say_ending(const struct pb_driver *d)
+{
+	if (!d->counts.chans)
+		return;
+	pb_log(&call_log, &call_rows[ENDING], "%u channels of %.*s on loop %u end: the engine stops", d->counts.chans,
+	       PB_STR_F(d->name), pb_loop_index(d->cx.loop));
+	if (!pb_log_wants(&call_log, call_rows[ENDED].level))
+		return;
+	pb_list_each(n, &d->chans) {
+		const struct pb_chan *c = pb_container(n, struct pb_chan, node);
+
+		pb_log(&call_log, &call_rows[ENDED], "%.*s ends: the engine stops", PB_STR_F(c->id));
+	}
+}
+
 static enum pb_verdict on_halt(struct pb_msg *m, struct pb_ctx *cx)
 {
 	struct pb_driver *d = driver_of(cx);
 
-	if (d)
+	if (d) {
+		say_ending(d);
 		pb_driver_drop_all(d, PB_STR("shutdown"), m);
+	}
 	return PB_PASS;
+}
+
+/* A restart waits while there are channels. */
+static enum pb_verdict on_busy(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct pb_driver *d = driver_of(cx);
+
+	(void)m;
+	return d && d->counts.chans ? PB_HANDLED : PB_PASS;
 }
 
 #define BY_ID .place = PB_OWNER, .owner_param = "id"
@@ -342,6 +377,7 @@ static const struct pb_handler rows[] = {
 	{ .message = "call.update", .priority = 100, BY_PEER, .fn = on_update },
 	{ .message = "chan.dtmf", .priority = 100, BY_PEER, .fn = on_dtmf },
 	{ .message = "chan.text", .priority = 100, BY_PEER, .fn = on_text },
+	{ .message = "engine.busy", .priority = 100, .place = PB_EACH, .fn = on_busy },
 	{ .message = "engine.halt", .priority = 100, .place = PB_EACH, .fn = on_halt },
 	{ NULL },
 };

@@ -92,7 +92,7 @@ unsigned sip_admit(void *arg, const struct sip_arrival *in)
 		options(sl, in);
 		return SIP_ADMIT_DONE;
 	}
-	if (in->msg->method == SIP_INVITE && !pb_driver_takes(sl->driver))
+	if (in->msg->method == SIP_INVITE && !in->core->to_tag.n && !pb_driver_takes(sl->driver))
 		return 503;
 	return 0;
 }

@@ -16,7 +16,7 @@ MAY = {
 	'bus': {'base', 'loop', 'bus'},
 	'call': {'base', 'loop', 'bus', 'call'},
 	'media': {'base', 'loop', 'bus', 'media'},
-	'program': {'base', 'loop', 'bus', 'program.h'},
+	'program': {'base', 'loop', 'bus', 'program.h', 'options.def'},
 }
 STACK = {'base', 'loop'}
 
