@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "console/conn.h"
+#include "loop/holder.h"
 
 #define BACKLOG 128 /* a full one makes a peer wait a second */
 #define TEXTS_MAX_BYTES (1u << 20)
@@ -76,7 +77,18 @@ static void prepare(struct console_port *p)
 		p->has_regex = regcomp(&p->user_regex, set->user_regexp.p, REG_NOSUB) == 0;
 }
 
-static void open_tcp(struct console_port *p)
+static void say_closed(const struct console_listener *set, const struct pb_addr *local, int err)
+{
+	struct pb_text why;
+
+	pb_text_init(&why, 1024);
+	pb_port_say(&why, PB_TCP, local, err);
+	console_say(CONSOLE_NOT_OPENED, "cannot listen on TCP %.*s:%d: %.*s", PB_STR_F(set->addr), (int)set->port,
+		    PB_STR_F(pb_text_str(&why)));
+	pb_text_fini(&why);
+}
+
+static int open_tcp(struct console_port *p)
 {
 	const struct console_listener *set = p->set;
 	char text[PB_ADDR_TEXT];
@@ -84,30 +96,30 @@ static void open_tcp(struct console_port *p)
 	int err;
 
 	if (!may_open(set))
-		return;
+		return 0;
 	err = pb_addr_parse(set->addr, (uint16_t)set->port, &local);
 	if (!err)
 		err = pb_listener_open(p->c->cx->loop, &local, BACKLOG, accepted, p, &p->listener);
 	if (err) {
-		console_say(CONSOLE_NOT_OPENED, "cannot listen on %.*s:%d: %s", PB_STR_F(set->addr),
-			    (int)set->port, strerrordesc_np(-err));
-		return;
+		say_closed(set, &local, err);
+		return err;
 	}
 	p->c->open++;
 	prepare(p);
 	console_say(CONSOLE_LISTENS, "listener '%.*s' on %.*s", PB_STR_F(set->name),
 		    PB_STR_F(pb_addr_print(pb_listener_local(p->listener), text)));
+	return 0;
 }
 
 /** For `patchbay console`: whoever may open the socket is an administrator. */
-static void open_unix(struct console_port *p)
+static int open_unix(struct console_port *p)
 {
 	struct pb_str path = pb_engine_run_param(p->c->engine, PB_STR("consolesocket"));
 	int err;
 
 	p->plain = true;
 	if (!path.n)
-		return;
+		return 0;
 	path = pb_arena_str(p->c->arena, path);
 	err = path.p ? pb_listener_open_unix(p->c->cx->loop, path.p, BACKLOG, accepted, p, &p->listener) : -ENOMEM;
 	if (err)
@@ -115,6 +127,7 @@ static void open_unix(struct console_port *p)
 			    strerrordesc_np(-err));
 	else
 		console_say(CONSOLE_LISTENS, "listener on %.*s", PB_STR_F(path));
+	return err;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */
@@ -160,12 +173,21 @@ static int start(struct pb_ctx *cx)
 	console_relay_start(&c->relay);
 	for (size_t i = 0; i < c->port_count; i++)
 		c->ports[i].c = c;
-	for (size_t i = 0; i < c->set->count; i++) {
+	for (size_t i = 0; i < c->set->count; i++)
 		c->ports[i].set = &c->set->listeners[i];
-		open_tcp(&c->ports[i]);
-	}
-	open_unix(&c->ports[c->set->count]);
 	return 0;
+}
+
+static int loop_open(struct pb_ctx *cx)
+{
+	struct console *c = cx->shared;
+	int err = 0;
+
+	if (cx->loop != c->cx->loop)
+		return 0;
+	for (size_t i = 0; i < c->set->count && !err; i++)
+		err = open_tcp(&c->ports[i]);
+	return err ? err : open_unix(&c->ports[c->set->count]);
 }
 
 static void stop(struct pb_ctx *cx)
@@ -224,6 +246,7 @@ PB_MODULE(console) = {
 	.doc = "The console: telnet for people and programs, a Unix socket for `patchbay console`.",
 	.aliases = "console",
 	.conf = "rmanager",
+	.required = true,
 	.status_type = "misc",
 	.settings_size = sizeof(struct console_settings),
 	.shared_size = sizeof(struct console),
@@ -232,6 +255,7 @@ PB_MODULE(console) = {
 	.log = &console_log,
 	.read = console_read,
 	.start = start,
+	.loop_open = loop_open,
 	.stop = stop,
 	.status = status,
 };

@@ -42,16 +42,19 @@ struct late {
 	struct pb_token token;
 };
 
-enum { LATE_ROUTED, LATE_NO_HANDLER };
-static const struct pb_log_row rows[] = {
+enum { LATE_ROUTED };
+static const struct pb_log_row plain_rows[] = {
 	[LATE_ROUTED] = { "lateroute-001", PB_INFO,
 			  "A late target was found: as asked for, as found." },
-	[LATE_NO_HANDLER] = { "lateroute-002", PB_WARN,
-			      "A handler could not be made for want of memory." },
 	{ NULL },
 };
-/* Users know the line without a facility. */
-static PB_LOG_SOURCE(plain_log, "", rows);
+enum { LATE_NO_HANDLER };
+static const struct pb_log_row rows[] = {
+	[LATE_NO_HANDLER] = { "lateroute-002", PB_WARN, "A handler could not be made for want of memory." },
+	{ NULL },
+};
+/* Users know the first line without a facility. */
+static PB_LOG_SOURCE(plain_log, "", plain_rows);
 static PB_LOG_SOURCE(lateroute_log, "lateroute", rows);
 
 #define AT(field) offsetof(struct settings, field)
@@ -141,7 +144,7 @@ static bool take_answer(struct late *l)
 
 	if (!l->routed || !is_target(l, to))
 		return false;
-	pb_log(&plain_log, &rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'",
+	pb_log(&plain_log, &plain_rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'",
 	       PB_STR_F(l->callto), PB_STR_F(to));
 	pb_msg_set(l->answer, PB_STR("callto"), to);
 	pb_msg_set_retval(l->answer, l->retval);
@@ -325,6 +328,7 @@ static int add_handlers(struct pb_ctx *cx)
 	struct shared *sh = cx->shared;
 	int err = 0;
 
+	pb_log_register(&plain_log);
 	sh->priority = s->priority;
 	for (size_t i = 0; i < 2 && !err; i++) {
 		struct pb_handler row = { heard[i].message, (unsigned)s->priority, PB_HERE,

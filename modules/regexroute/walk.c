@@ -371,6 +371,7 @@ void regex_walk_init(struct regex_loop *on, struct pb_ctx *cx)
 {
 	struct regex_shared *sh = cx->shared;
 
+	pb_log_register(&plain_log);
 	on->cx = cx;
 	on->env = (struct regex_env){ .vars = sh->vars, .ask = ask, .arg = on };
 	pb_list_init(&on->parked);

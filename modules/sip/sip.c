@@ -10,11 +10,12 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "loop/holder.h"
 #include "loop/world.h"
 
 const struct pb_log_row sip_log_rows[] = {
 	[SIP_LOG_LISTEN] = { "sip-001", PB_NOTE, "A listener is open." },
-	[SIP_LOG_NO_LISTEN] = { "sip-002", PB_CONF, "A listener cannot be opened: is another program there?" },
+	[SIP_LOG_NO_LISTEN] = { "sip-002", PB_CONF, "A listener cannot be opened; the text says why, and who has the port." },
 	[SIP_LOG_AUTH_FAILED] = { "sip-003", PB_NOTE, "Credentials were wrong. Many of them: somebody is guessing." },
 	[SIP_LOG_BAD_HEADER] = { "sip-004", PB_WARN, "A parameter that should become a header cannot be one." },
 	[SIP_LOG_MEMORY] = { "sip-005", PB_CRIT, "No memory: a request was refused." },
@@ -57,6 +58,19 @@ static unsigned share_of(const struct sip_loop *sl, int64_t limit)
 	return (unsigned)((limit + n - 1) / n);
 }
 
+/* Why, and who has it. */
+static void say_closed(const struct sip_listener_conf *l, const struct pb_addr *a, int err)
+{
+	char text[PB_ADDR_TEXT];
+	struct pb_text why;
+
+	pb_text_init(&why, 1024);
+	pb_port_say(&why, PB_UDP, a, err);
+	SIP_LOG(NO_LISTEN, "listener '%.*s' on UDP %.*s: %.*s", PB_STR_F(l->name), PB_STR_F(pb_addr_print(a, text)),
+		PB_STR_F(pb_text_str(&why)));
+	pb_text_fini(&why);
+}
+
 static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
 {
 	struct sip_listener_args a = {
@@ -73,8 +87,7 @@ static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
 	int n = err ? err : sip_transport_listen(sl->transport, &a);
 
 	if (n < 0)
-		SIP_LOG(NO_LISTEN, "listener '%.*s' on %.*s: %s", PB_STR_F(l->name),
-			PB_STR_F(pb_addr_print(&a.local, text)), strerror(-n));
+		say_closed(l, &a.local, n);
 	else if (pb_loop_index(sl->cx->loop) == 0)
 		SIP_LOG(LISTEN, "listener '%.*s' on UDP %.*s", PB_STR_F(l->name),
 			PB_STR_F(pb_addr_print(sip_listener_local(sl->transport, (unsigned)n), text)));
@@ -178,7 +191,6 @@ static int probe(struct pb_ctx *cx)
 {
 	const struct sip_settings *s = cx->settings;
 	struct pb_world *w = pb_engine_world(pb_engine_of(cx));
-	char text[PB_ADDR_TEXT];
 
 	for (size_t i = 0; i < s->listener_count; i++) {
 		struct pb_addr a;
@@ -188,8 +200,7 @@ static int probe(struct pb_ctx *cx)
 			err = pb_udp_probe(w, &a);
 		if (!err)
 			continue;
-		SIP_LOG(NO_LISTEN, "listener '%.*s' on %.*s: %s", PB_STR_F(s->listeners[i].name),
-			PB_STR_F(pb_addr_print(&a, text)), strerror(-err));
+		say_closed(&s->listeners[i], &a, err);
 		return err;
 	}
 	return 0;
