@@ -112,7 +112,7 @@ static bool on_request(struct pb_engine *e, int *code)
 			*code = c.code;
 			return true;
 		}
-		reload(e, c.module);
+		pb_engine_obey(e, &c);
 	}
 	return false;
 }

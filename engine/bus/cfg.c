@@ -470,6 +470,27 @@ struct pb_pos pb_cfg_member_at(const struct pb_cfg *c, const char *group, size_t
 	return m ? place_of(c, m) : (struct pb_pos){ 0 };
 }
 
+static const config_setting_t *find_in_member(const struct pb_cfg *c, const char *group, size_t i,
+					      const char *name)
+{
+	const config_setting_t *m = find_member(c, group, i);
+
+	return m && config_setting_is_group(m) ? config_setting_get_member(m, name) : NULL;
+}
+
+bool pb_cfg_member_has(const struct pb_cfg *c, const char *group, size_t i, const char *name)
+{
+	return find_in_member(c, group, i, name) != NULL;
+}
+
+struct pb_pos pb_cfg_member_name_at(const struct pb_cfg *c, const char *group, size_t i,
+				    const char *name)
+{
+	const config_setting_t *s = find_in_member(c, group, i, name);
+
+	return s ? place_of(c, s) : (struct pb_pos){ 0 };
+}
+
 int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i,
 		       const struct pb_opt *rows, void *settings, struct pb_arena *a,
 		       struct pb_findings *f)

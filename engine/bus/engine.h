@@ -26,6 +26,7 @@ struct pb_engine_args {
 	bool supervised;       /* a parent starts it again; restart is possible */
 	unsigned run_attempt;  /* of the supervisor, from 1; 0: unsupervised */
 	int last_signal;       /* what ended the process before; 0: nothing */
+	const char *const *run_params; /* "NAME=VALUE", ends with NULL; may be NULL */
 	unsigned calls, scripts; /* loops; 0: engine.cfg, else one a core and one */
 	/** Modules linked in, by descriptor; ends with NULL. May be NULL. */
 	const struct pb_module *const *built_in;
@@ -56,6 +57,15 @@ int pb_engine_start(struct pb_engine *e);
  * @return 0, -ENOENT (no such module), -EINVAL.
  */
 int pb_engine_reload_now(struct pb_engine *e, struct pb_str module, struct pb_findings *f);
+/**
+ * The same; unless pb_engine_keep_now within `confirm_s` seconds, what was in
+ * force before comes back by a PB_REQUEST_ROLL_BACK. 0: for good.
+ *
+ * @return as above, or -EBUSY: an earlier reload is not confirmed yet.
+ */
+int pb_engine_reload_try(struct pb_engine *e, struct pb_str module, unsigned confirm_s, struct pb_findings *f);
+/** Confirm it. @return 0, -ENOENT: nothing waits for that. */
+int pb_engine_keep_now(struct pb_engine *e);
 /** engine.stop, engine.halt, modules and loops ended. */
 void pb_engine_stop(struct pb_engine *e);
 
@@ -67,6 +77,7 @@ enum pb_request {
 	PB_REQUEST_NONE,
 	PB_REQUEST_RELOAD,
 	PB_REQUEST_CONFIRM, /* keep what the last reload brought */
+	PB_REQUEST_ROLL_BACK, /* nobody confirmed it in time */
 	PB_REQUEST_HALT,
 	PB_REQUEST_RESTART,
 };
@@ -81,6 +92,9 @@ struct pb_control {
 int pb_engine_control_fd(const struct pb_engine *e);
 /** The next request; PB_REQUEST_NONE when there is none. */
 struct pb_control pb_engine_next_request(struct pb_engine *e);
+
+/** Do as RELOAD, CONFIRM or ROLL_BACK says; what came of it is in the log. */
+void pb_engine_obey(struct pb_engine *e, const struct pb_control *c);
 
 /** From engine.cfg's group "log", for the program: file may be empty. */
 struct pb_str pb_engine_log_file(const struct pb_engine *e);

@@ -198,6 +198,7 @@ int pb_engine_start(struct pb_engine *e)
 	pbi_ask_and_wait(e, "engine.init", PB_STR_NULL);
 	pbi_ask_and_wait(e, "engine.start", PB_STR_NULL);
 	pb_loop_call(pb_loops_at(e->loops, 0), start_tick, e);
+	pbi_debug_lines(e);
 	pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_READY],
 	       "Patchbay engine is initialized and starting up on %.*s",
 	       PB_STR_F(pb_engine_run_param(e, PB_STR("nodename"))));
@@ -210,6 +211,7 @@ void pb_engine_stop(struct pb_engine *e)
 		return;
 	e->started = false;
 	pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_STOPPING], "stopping");
+	pbi_undo_end(e);
 	for (unsigned i = 0; i < 5 && pbi_ask_and_wait(e, "engine.stop", PB_STR_NULL); i++) {
 		if (e->world == pb_world_real())
 			usleep(200000);
