@@ -175,6 +175,44 @@ void pb_text_add_base64(struct pb_text *t, const void *p, size_t n)
 	}
 }
 
+/** Octets of the UTF-8 character at the start of `s` (RFC 3629); 0: none is there. */
+static size_t utf8_length(struct pb_str s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (n == 0 || n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+	    (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void pb_text_add_json(struct pb_text *t, struct pb_str s)
+{
+	pb_text_addc(t, '"');
+	while (s.n) {
+		unsigned char c = (unsigned char)s.p[0];
+		size_t n = utf8_length(s);
+
+		if (c == '"' || c == '\\')
+			pb_text_addf(t, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			pb_text_addf(t, "\\u%04x", c);
+		else if (n == 0)
+			pb_text_lit(t, "\\ufffd");
+		else
+			pb_text_add(t, pb_str_head(s, n));
+		s = pb_str_from(s, n ? n : 1);
+	}
+	pb_text_addc(t, '"');
+}
+
 static int base64_value(char c)
 {
 	const char *at = c ? strchr(base64_digits, c) : NULL;

@@ -40,6 +40,12 @@ void pb_text_add_hex(struct pb_text *t, const void *p, size_t n);
 /** Base64 with padding, RFC 4648 section 4. */
 void pb_text_add_base64(struct pb_text *t, const void *p, size_t n);
 
+/**
+ * As a JSON string in quotes (RFC 8259 section 7). Octets that are not UTF-8
+ * become U+FFFD, so that what is read from outside cannot break the text.
+ */
+void pb_text_add_json(struct pb_text *t, struct pb_str s);
+
 static inline bool pb_text_failed(const struct pb_text *t)
 {
 	return t->failed;

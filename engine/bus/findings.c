@@ -184,31 +184,14 @@ void pb_findings_print(const struct pb_findings *f, struct pb_text *t)
 	print_sorted(f, t, print_line);
 }
 
-/* RFC 8259 section 7. Octets that are not UTF-8 pass: the file's fault. */
-static void add_json(struct pb_text *t, struct pb_str s)
-{
-	pb_text_addc(t, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (c == '"' || c == '\\')
-			pb_text_addc(t, '\\');
-		if (c < 0x20 || c == 0x7f)
-			pb_text_addf(t, "\\u%04x", c);
-		else
-			pb_text_addc(t, (char)c);
-	}
-	pb_text_addc(t, '"');
-}
-
 static void print_object(const struct pb_finding *row, struct pb_text *t)
 {
 	pb_text_add(t, t->n && t->p[t->n - 1] == '[' ? PB_STR("\n") : PB_STR(",\n"));
 	pb_text_lit(t, "{\"file\":");
-	add_json(t, row->file);
+	pb_text_add_json(t, row->file);
 	pb_text_addf(t, ",\"line\":%u,\"col\":%u,\"severity\":\"%s\",\"id\":\"%s\",\"text\":",
 		     row->line, row->col, severity_words[row->severity], row->id);
-	add_json(t, row->text);
+	pb_text_add_json(t, row->text);
 	pb_text_addc(t, '}');
 }
 

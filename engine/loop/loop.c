@@ -172,6 +172,17 @@ static void run_deferred(struct pb_loop *l)
 	run_queue(q);
 }
 
+/** Who is shown the load of this loop reads on other threads. */
+static void add_busy(struct pb_loop *l)
+{
+	uint64_t spent = l->world->ops->now_us(l->world) - l->now_us;
+
+	atomic_store_explicit(&l->busy_us, atomic_load_explicit(&l->busy_us, memory_order_relaxed) + spent,
+			      memory_order_relaxed);
+	atomic_store_explicit(&l->turns, atomic_load_explicit(&l->turns, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 void pbi_loop_turn(struct pb_loop *l)
 {
 	read_clock(l);
@@ -180,6 +191,7 @@ void pbi_loop_turn(struct pb_loop *l)
 	pbi_wheel_run(&l->wheel, l->now_ms);
 	run_deferred(l);
 	l->world->ops->flush(l);
+	add_busy(l);
 }
 
 uint64_t pbi_loop_next_us(struct pb_loop *l)
@@ -193,6 +205,12 @@ uint64_t pbi_loop_next_us(struct pb_loop *l)
 }
 
 /* ---- One loop -------------------------------------------------------------- */
+
+uint64_t pb_loop_busy_us(const struct pb_loop *l, uint64_t *turns)
+{
+	*turns = atomic_load_explicit(&l->turns, memory_order_relaxed);
+	return atomic_load_explicit(&l->busy_us, memory_order_relaxed);
+}
 
 unsigned pb_loop_index(const struct pb_loop *l)
 {

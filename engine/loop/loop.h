@@ -79,6 +79,9 @@ uint64_t pb_loop_wall_us(const struct pb_loop *l);
 /** `n` random octets: the kernel's, or the simulation's from its seed. */
 void pb_loop_random(struct pb_loop *l, void *p, size_t n);
 
+/** Microseconds it has spent in turns, not asleep, and how many turns. Any thread. */
+uint64_t pb_loop_busy_us(const struct pb_loop *l, uint64_t *turns);
+
 /* ---- Work: crossing from any thread to a loop ---------------------------- */
 
 /** Embedded in what is posted; zeroed is valid. */

@@ -26,6 +26,7 @@ struct pb_loop {
 	uint64_t wall_us; /* 0: not yet asked for in this turn */
 	struct pbi_queue deferred;
 	struct pbi_wheel wheel;
+	_Atomic uint64_t busy_us, turns; /* written by its thread alone */
 
 	/* Everybody's, on cache lines of its own. */
 	char apart[64];

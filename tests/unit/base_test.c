@@ -208,6 +208,16 @@ static void alloc_failures(void)
 	pb_test_each_alloc(allocating);
 }
 
-PB_TESTS("base", { "numbers", numbers }, { "wire numbers", wire_numbers }, { "booleans", booleans },
+static void json(void)
+{
+	struct pb_text t;
+
+	pb_text_init(&t, 1000);
+	pb_text_add_json(&t, PB_STR("a\"b\\c\r\n\x7f \xc3\xa4\xc3(\xff"));
+	PB_SAME(pb_text_str(&t), "\"a\\\"b\\\\c\\u000d\\u000a\\u007f \xc3\xa4\\ufffd(\\ufffd\"");
+	pb_text_fini(&t);
+}
+
+PB_TESTS("base", { "json", json }, { "numbers", numbers }, { "wire numbers", wire_numbers }, { "booleans", booleans },
 	 { "cuts", cuts }, { "distances", distances }, { "arenas", arenas }, { "texts", texts },
 	 { "maps", maps }, { "each allocation fails", alloc_failures })
