@@ -30,7 +30,8 @@ static const char usage_text[] =
 	"  -d        run in the background\n"
 	"  -Dx       time stamps: n none, t since start, e epoch, f z F Z (GMT/local)\n"
 	"  -s PATH   console: Unix socket of the engine\n"
-	"  --json, --strict   check: findings as JSON; warnings are errors\n";
+	"  --json, --strict   check: findings as JSON; warnings are errors\n"
+	"  --keys    check: each key and what becomes of it\n";
 
 static int usage(const char *why)
 {
@@ -84,6 +85,8 @@ static bool long_option(struct pb_program *p, const char *arg)
 		p->json = true;
 	else if (strcmp(arg, "--strict") == 0)
 		p->strict = true;
+	else if (strcmp(arg, "--keys") == 0)
+		p->keys = true;
 	else
 		return false;
 	return true;

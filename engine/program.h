@@ -26,7 +26,7 @@ struct pb_program {
 	const char *name, *node_name, *log_file, *pid_file, *work_dir, *socket;
 	int verbosity;
 	char stamp; /* 0: engine.cfg's */
-	bool daemonise, truncate, json, strict;
+	bool daemonise, truncate, json, strict, keys;
 	int argc; /* what is left */
 	char **argv;
 };

@@ -526,3 +526,38 @@ struct pb_pos pb_cfg_at(const struct pb_cfg *c, const char *group, const char *n
 
 	return s ? place_of(c, s) : (struct pb_pos){ 0 };
 }
+
+/* ---- All of it ------------------------------------------------------------------------- */
+
+struct each {
+	const struct pb_cfg *c;
+	void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at);
+	void *arg;
+};
+
+static void each_in(struct each *e, const config_setting_t *g, struct pb_str path)
+{
+	char buf[512];
+	struct pb_text t;
+
+	for (int i = 0; i < config_setting_length(g); i++) {
+		const config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
+		const char *name = config_setting_name(s);
+
+		if (!config_setting_is_group(s)) {
+			e->fn(e->arg, path, pb_str_z(name), place_of(e->c, s));
+			continue;
+		}
+		pb_text_init_buf(&t, buf, sizeof(buf));
+		pb_text_addf(&t, "%.*s%s%s", PB_STR_F(path), path.n ? "." : "", name);
+		each_in(e, s, pb_text_str(&t));
+	}
+}
+
+void pb_cfg_each(const struct pb_cfg *c,
+		 void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at), void *arg)
+{
+	struct each e = { c, fn, arg };
+
+	each_in(&e, config_root_setting(&c->tree), PB_STR(""));
+}

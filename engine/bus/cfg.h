@@ -52,6 +52,10 @@ bool pb_cfg_has(const struct pb_cfg *c, const char *group, const char *name);
 /** Where; all zero when it is not there. */
 struct pb_pos pb_cfg_at(const struct pb_cfg *c, const char *group, const char *name);
 
+/** Every setting that is no group, in order: `group` is "log", "modules.sip", or "" at the top. */
+void pb_cfg_each(const struct pb_cfg *c,
+		 void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at), void *arg);
+
 /** "500ms", "30s", "2m", "1h", "1d". @return 0, -EINVAL, -ERANGE. */
 int pb_cfg_duration(struct pb_str s, int64_t *ms);
 /** "100B", "64K", "1M", "2G" (1024 each). Same errors. */

@@ -179,10 +179,10 @@ int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, stru
 		err = pbi_modules_load(e, f);
 	if (!err)
 		err = read_modules(e, f);
-	if (err)
+	if (err && !(err == -EINVAL && args->only_check))
 		goto fail;
 	*out = e;
-	return 0;
+	return err;
 
 fail:
 	pb_engine_free(&e);

@@ -36,7 +36,8 @@ struct pb_engine_args {
 /**
  * Read the main files, load the modules, read and check their configuration.
  *
- * @return 0 (findings may hold warnings); -EINVAL: errors among the findings;
+ * @return 0 (findings may hold warnings); -EINVAL: errors among the findings
+ *         (with only_check there is an engine if its own files could be read);
  *         -ENOMEM; for a required module that does not load, its error.
  */
 int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, struct pb_engine **out);

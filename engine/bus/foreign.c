@@ -46,6 +46,15 @@ const struct pbi_library *pbi_foreign_conf(struct pb_str conf)
 	return NULL;
 }
 
+bool pbi_foreign_is_listed(struct pb_str conf)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (pb_str_eq(rows[i].conf, conf))
+			return true;
+	}
+	return false;
+}
+
 static bool is_named(struct pb_str conf, struct pb_str section)
 {
 	for (size_t i = 0; i < ROWS; i++) {
