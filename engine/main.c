@@ -14,6 +14,7 @@
 static const char usage_text[] =
 	"usage: patchbay run     [options]            run the engine\n"
 	"       patchbay check   [options]            findings about the configuration\n"
+	"       patchbay config  [options] dump [FILE|MODULE]  values and where they come from\n"
 	"       patchbay console [options] [COMMAND]  attach to the running engine\n"
 	"       patchbay version\n"
 	"\n"
@@ -31,7 +32,8 @@ static const char usage_text[] =
 	"  -Dx       time stamps: n none, t since start, e epoch, f z F Z (GMT/local)\n"
 	"  -s PATH   console: Unix socket of the engine\n"
 	"  --json, --strict   check: findings as JSON; warnings are errors\n"
-	"  --keys    check: each key and what becomes of it\n";
+	"  --keys    check: each key and what becomes of it\n"
+	"  --effective  config: values in force, defaults among them\n";
 
 static int usage(const char *why)
 {
@@ -87,6 +89,8 @@ static bool long_option(struct pb_program *p, const char *arg)
 		p->strict = true;
 	else if (strcmp(arg, "--keys") == 0)
 		p->keys = true;
+	else if (strcmp(arg, "--effective") == 0)
+		p->effective = true;
 	else
 		return false;
 	return true;
@@ -158,6 +162,7 @@ static const struct {
 } subcommands[] = {
 	{ "run", pb_program_run },
 	{ "check", pb_program_check },
+	{ "config", pb_program_config },
 	{ "console", pb_program_console },
 	{ "version", version },
 };

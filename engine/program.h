@@ -26,13 +26,14 @@ struct pb_program {
 	const char *name, *node_name, *log_file, *pid_file, *work_dir, *socket;
 	int verbosity;
 	char stamp; /* 0: engine.cfg's */
-	bool daemonise, truncate, json, strict, keys;
+	bool daemonise, truncate, json, strict, keys, effective;
 	int argc; /* what is left */
 	char **argv;
 };
 
 int pb_program_run(struct pb_program *p);
 int pb_program_check(struct pb_program *p);
+int pb_program_config(struct pb_program *p);
 int pb_program_console(struct pb_program *p);
 
 struct pb_engine_args pb_program_engine_args(const struct pb_program *p);

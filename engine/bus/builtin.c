@@ -5,6 +5,7 @@
 #include "bus/engine_impl.h"
 
 #include "base/text.h"
+#include "bus/cmd_config.h"
 
 static void status(struct pb_ctx *cx, struct pb_status *s)
 {
@@ -113,6 +114,9 @@ static const struct pb_command commands[] = {
 	{ "version", "version", "Version of the engine.", PB_HERE, on_version },
 	{ "module", "module list", "The modules that are loaded.", PB_HERE, on_module },
 	{ "parked", "parked", "Messages that handlers hold: who, since when.", PB_EACH, on_parked },
+	{ "config dump", "config dump [--effective] [--json] [file|module]",
+	  "Values of the configuration and where they come from; --effective: those in force, with defaults.", PB_HOME,
+	  pbi_on_config },
 	{ NULL },
 };
 

@@ -126,7 +126,7 @@ static void folder_free(struct folder *d)
 	pb_arena_free(&d->arena);
 }
 
-/* Of what the engine has read itself, `f` knows. */
+/* Of what the engine has read itself, `f` knows; what nobody reads may be anything. */
 static int read_folder(struct folder *d, struct pb_findings *f)
 {
 	struct pb_conf_env env = pbi_conf_env(d->e);
@@ -136,7 +136,9 @@ static int read_folder(struct folder *d, struct pb_findings *f)
 	for (size_t i = 0; i < d->count && !err; i++) {
 		struct file *it = &d->files[i];
 
-		if (pb_conf_load(it->path.p, &env, true, it->whose >= OFF ? f : NULL, &it->conf) == -ENOMEM)
+		struct pb_findings *told = it->whose == OFF || it->whose == FOREIGN ? f : NULL;
+
+		if (pb_conf_load(it->path.p, &env, true, told, &it->conf) == -ENOMEM)
 			err = -ENOMEM;
 		for (size_t k = 1; it->conf && it->whose != NOBODY && (path = pb_conf_file(it->conf, k)); k++)
 			mark_included(d, path);
@@ -146,7 +148,7 @@ static int read_folder(struct folder *d, struct pb_findings *f)
 
 static int folder_open(struct pb_engine *e, struct pb_findings *f, struct folder *d)
 {
-	*d = (struct folder){ .e = e, .arena = pb_arena_new(4u << 20) };
+	*d = (struct folder){ .e = e, .arena = pb_arena_new(64u << 20) };
 	d->files = pb_alloc_zero(FILES_MAX, sizeof(*d->files));
 	return d->files && d->arena ? read_folder(d, f) : -ENOMEM;
 }

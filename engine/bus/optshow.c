@@ -12,13 +12,16 @@ static void show_int(const struct pb_opt *row, int64_t v, struct pb_text *t)
 void pb_opt_show(const struct pb_opt *row, const void *settings, struct pb_text *t)
 {
 	const char *at = (const char *)settings + row->at;
-	struct pb_str s;
+	struct pb_str s = PB_STR_NULL;
 	int64_t i;
 	bool b;
 	int w;
 
 	if (row->flags & PB_OPT_SECRET) {
-		pb_text_lit(t, "(hidden)");
+		if (row->type == PB_OPT_STR)
+			memcpy(&s, at, sizeof(s));
+		if (row->type != PB_OPT_STR || s.n)
+			pb_text_lit(t, "(hidden)");
 		return;
 	}
 	switch (row->type) {
