@@ -225,11 +225,10 @@ static void tell_near_directive(struct pbi_source *s, struct pb_pos at, struct p
 	if (pb_str_eq(near, word))
 		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(DIRECTIVE),
 				"'%.*s' needs a name behind it: read as a section", PB_STR_F(word));
-	else
+	else if (near.p)
 		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(DIRECTIVE),
-				"no directive '%.*s': read as a section%s%.*s%s", PB_STR_F(word),
-				near.p ? ", did you mean '" : "", PB_STR_F(near),
-				near.p ? "'?" : "");
+				"no directive '%.*s': read as a section, did you mean '%.*s'?",
+				PB_STR_F(word), PB_STR_F(near));
 }
 
 static void open_section(struct pbi_source *s, struct pb_pos at, struct pb_str inner)
