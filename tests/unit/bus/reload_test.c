@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "bus/dump.h"
+#include "bus/engine_impl.h"
 #include "bus/keys.h"
 
 struct settings {
@@ -262,6 +263,36 @@ static void main_file(void)
 	engine_down();
 }
 
+/* Scripts list them; those that know the order of old find it. */
+static void order_of_params(void)
+{
+	static const char *const lines[] = { "city=Cluj", "version=2", NULL };
+	struct pb_engine_args a = { .conf_dir = conf_dir, .calls = 1, .scripts = 1, .built_in = modules,
+				    .supervised = true, .run_attempt = 2, .last_signal = 11, .run_params = lines,
+				    .user_dir = "/var/user", .log_file = "/log", .interactive = true };
+	struct pb_text t;
+
+	conf_new();
+	conf_write("yate.conf", "[general]\nnodebits=3\nnodeid=1\n[application]\nx=1\n[run_params]\ncity=no\nlast=${city}\n");
+	if (pb_sim_new(1, &sim))
+		abort();
+	a.world = pb_sim_world(sim);
+	CU_ASSERT_EQUAL_FATAL(pb_engine_new(&a, NULL, &engine), 0);
+	pb_text_init(&t, 10000);
+	for (unsigned i = 0; i < engine->param_count; i++)
+		pb_text_addf(&t, "%.*s ", PB_STR_F(engine->params[i].name));
+	PB_SAME(pb_text_str(&t),
+		"version release revision nodename runid configname sharedpath configpath usercfgpath cfgsuffix modulepath "
+		"modsuffix logfile interactive clientmode supervised runattempt lastsignal childpid superpid minworkers "
+		"maxworkers addworkers maxmsgrate maxmsgage maxqueued maxevents nodeid nodebits trackparam workpath "
+		"consolesocket application_x city last ");
+	PB_SAME(pb_engine_run_param(engine, PB_STR("last")), "Cluj");
+	PB_SAME(pb_engine_run_param(engine, PB_STR("lastsignal")), "11");
+	PB_SAME(pb_engine_run_param(engine, PB_STR("interactive")), "true");
+	pb_text_fini(&t);
+	engine_down();
+}
+
 static void add_on_loop(void *arg)
 {
 	int *err = arg;
@@ -467,5 +498,5 @@ static void merged(void)
 
 PB_TESTS("bus/reload", { "confirmed", confirmed }, { "rolled back", rolled_back }, { "late request", late_request },
 	 { "asked for", asked_for }, { "refused", refused }, { "main file", main_file },
-	 { "parameters added later", later_params }, { "engine.cfg wins", engine_cfg_wins }, { "libraries", libraries },
+	 { "order of parameters", order_of_params }, { "parameters added later", later_params }, { "engine.cfg wins", engine_cfg_wins }, { "libraries", libraries },
 	 { "dumps", dumps }, { "the command dump", dump_command }, { "keys", keys }, { "merged", merged })
