@@ -475,6 +475,66 @@ static void keys(void)
 	engine_down();
 }
 
+static void ask_everything(void)
+{
+	struct pb_findings *f = pb_findings_new();
+	struct pb_arena *a = pb_arena_new(10000);
+	struct pb_text t;
+	struct pb_dump_args args = { .effective = true, .fn = add_value, .arg = &t };
+	struct pb_engine_args ea = { .conf_dir = conf_dir, .calls = 1, .scripts = 1, .built_in = modules,
+				     .world = pb_sim_world(sim) };
+	struct pb_str path;
+
+	pb_text_init(&t, 100000);
+	if (!pb_engine_new(&ea, f, &engine)) {
+		pb_engine_keys(engine, add_key, &t);
+		pb_engine_check_files(engine, f);
+		pb_engine_dump(engine, &args);
+		if (a)
+			pb_engine_merge_conf(engine, PB_STR("mine"), a, &path);
+	}
+	pb_text_fini(&t);
+	pb_arena_free(&a);
+	pb_findings_free(&f);
+	pb_engine_free(&engine);
+}
+
+static void alloc_failures(void)
+{
+	conf_new();
+	conf_write("mine.conf", "[general]\nsize=500\nold=1\nnew=2\n");
+	conf_write("accfile.conf", "[general]\nauto_oper=x\n");
+	conf_write("yate.conf", "[general]\nminworkers=1\n[application]\nx=1\n[modules]\nnone=yes\n");
+	conf_write("engine.cfg", "node = { name = \"x\"; };\nmodules = { other = { load = false; }; };\n");
+	if (pb_sim_new(1, &sim))
+		abort();
+	pb_test_each_alloc(ask_everything);
+	engine_down();
+}
+
+/* A reload without memory is refused, or done; what is in force stays whole. */
+static void reload_once(void)
+{
+	static int size;
+
+	resize(++size % 100);
+	reload("", size % 2 ? 5 : 0);
+	if (engine->undo)
+		pb_engine_keep_now(engine);
+}
+
+static void reload_alloc_failures(void)
+{
+	conf_new();
+	CU_ASSERT_EQUAL_FATAL(engine_up(modules), 0);
+	pb_test_each_alloc(reload_once);
+	look();
+	resize(1);
+	CU_ASSERT_EQUAL(reload("", 0), 0);
+	CU_ASSERT(pb_str_ends(look(), PB_STR("->1")));
+	engine_down();
+}
+
 /* A folder with included files written as one. */
 static void merged(void)
 {
@@ -499,4 +559,5 @@ static void merged(void)
 PB_TESTS("bus/reload", { "confirmed", confirmed }, { "rolled back", rolled_back }, { "late request", late_request },
 	 { "asked for", asked_for }, { "refused", refused }, { "main file", main_file },
 	 { "order of parameters", order_of_params }, { "parameters added later", later_params }, { "engine.cfg wins", engine_cfg_wins }, { "libraries", libraries },
-	 { "dumps", dumps }, { "the command dump", dump_command }, { "keys", keys }, { "merged", merged })
+	 { "dumps", dumps }, { "the command dump", dump_command }, { "keys", keys }, { "merged", merged },
+	 { "each allocation fails", alloc_failures }, { "each allocation of a reload fails", reload_alloc_failures })
