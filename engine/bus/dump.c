@@ -233,6 +233,16 @@ static bool by_command_line(const struct pb_engine *e, const struct pb_opt *row,
 	return t->n > 0;
 }
 
+/* As it is written there: with its unit. */
+static void show_setting(const struct pb_opt *row, const struct pbi_cfg *set, struct pb_text *t)
+{
+	pb_opt_show(row, set, t);
+	if (row->unit && (!strcmp(row->unit, "ms") || !strcmp(row->unit, "s")))
+		pb_text_add(t, pb_str_z(row->unit));
+	else if (row->unit && !strcmp(row->unit, "bytes"))
+		pb_text_addc(t, 'B');
+}
+
 static void tell_setting(const struct source *s, const struct pb_opt *row)
 {
 	const struct pbi_base *b = pbi_base_of(s->e);
@@ -247,7 +257,7 @@ static void tell_setting(const struct source *s, const struct pb_opt *row)
 	if (s->args->effective && by_command_line(s->e, row, &t))
 		v.from = PB_FROM_COMMAND_LINE;
 	else
-		pb_opt_show(row, s->args->effective && row->flags & PB_OPT_ONCE ? &s->e->base_at_start->set : &b->set, &t);
+		show_setting(row, s->args->effective && row->flags & PB_OPT_ONCE ? &s->e->base_at_start->set : &b->set, &t);
 	v.value = pb_text_str(&t);
 	tell(s, row, &v);
 	pb_text_fini(&t);
