@@ -129,7 +129,6 @@ static void set_in_force(struct pb_engine *e, struct pbi_base *b)
 	e->base = b;
 	e->main = b->main;
 	e->cfg = b->cfg;
-	e->set = b->set;
 }
 
 static void show_everybody(struct pb_engine *e, struct pbi_base *b)
@@ -150,6 +149,7 @@ int pbi_base_first(struct pb_engine *e, struct pb_findings *f)
 	if (err)
 		return err;
 	set_in_force(e, b);
+	e->set = b->set;
 	e->yate = b->yate;
 	return 0;
 }

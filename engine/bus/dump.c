@@ -78,7 +78,7 @@ static void override(const struct source *s, const struct pb_opt *row, struct pb
 		v->from = PB_FROM_COMMAND_LINE;
 	} else if (e->set.node_name.n) {
 		v->from = PB_FROM_FILE;
-		v->at = pb_cfg_at(pbi_base_of(e)->cfg, "node", "name");
+		v->at = pb_cfg_at(e->base_at_start->cfg, "node", "name");
 	}
 }
 
@@ -257,7 +257,7 @@ static void tell_setting(const struct source *s, const struct pb_opt *row)
 	if (s->args->effective && by_command_line(s->e, row, &t))
 		v.from = PB_FROM_COMMAND_LINE;
 	else
-		show_setting(row, s->args->effective && row->flags & PB_OPT_ONCE ? &s->e->base_at_start->set : &b->set, &t);
+		show_setting(row, s->args->effective && row->flags & PB_OPT_ONCE ? &s->e->set : &b->set, &t);
 	v.value = pb_text_str(&t);
 	tell(s, row, &v);
 	pb_text_fini(&t);

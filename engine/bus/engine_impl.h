@@ -105,7 +105,7 @@ struct pb_engine {
 	struct pb_conf_rules rules;
 	struct pb_conf *main; /* base's */
 	struct pb_cfg *cfg;   /* base's */
-	struct pbi_cfg set;   /* engine.cfg */
+	struct pbi_cfg set;   /* engine.cfg as of start, for good; any thread */
 	/* yate.conf. What may change on reload is written on call loop 0 while the
 	 * control thread waits: those two may read it. */
 	struct pbi_main yate;

@@ -323,7 +323,8 @@ static void engine_cfg_wins(void)
 	struct pb_text t;
 
 	conf_new();
-	conf_write("engine.cfg", "node = { name = \"ours\"; };\nmodules = { other = { load = false; }; mine = { load = true; }; };\n");
+	conf_write("engine.cfg", "node = { name = \"ours\"; };\n"
+				 "modules = { other = { load = false; }; mine = { load = true; }; };\n");
 	conf_write("yate.conf", "[general]\nnodename=theirs\nmodload=no\n[modules]\nother=yes\n");
 	CU_ASSERT_EQUAL(engine_make(modules, f), 0);
 	CU_ASSERT_FALSE(pb_engine_loaded(engine, PB_STR("other")));
@@ -558,6 +559,7 @@ static void merged(void)
 
 PB_TESTS("bus/reload", { "confirmed", confirmed }, { "rolled back", rolled_back }, { "late request", late_request },
 	 { "asked for", asked_for }, { "refused", refused }, { "main file", main_file },
-	 { "order of parameters", order_of_params }, { "parameters added later", later_params }, { "engine.cfg wins", engine_cfg_wins }, { "libraries", libraries },
+	 { "order of parameters", order_of_params }, { "parameters added later", later_params },
+	 { "engine.cfg wins", engine_cfg_wins }, { "libraries", libraries },
 	 { "dumps", dumps }, { "the command dump", dump_command }, { "keys", keys }, { "merged", merged },
 	 { "each allocation fails", alloc_failures }, { "each allocation of a reload fails", reload_alloc_failures })
