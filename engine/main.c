@@ -106,6 +106,7 @@ static const struct {
 } subcommands[] = {
 	{ "run", PB_RUN, pb_program_run },
 	{ "check", PB_CHECK, pb_program_check },
+	{ "config", PB_CONFIG, pb_program_config },
 	{ "console", PB_CONSOLE, pb_program_console },
 	{ "version", 0, version },
 };

@@ -13,6 +13,7 @@
 #define RUN     PB_RUN
 #define CHECK   PB_CHECK
 #define CONSOLE PB_CONSOLE
+#define CONFIG  PB_CONFIG
 
 struct option {
 	char letter;
@@ -54,6 +55,8 @@ STORES(core, core, true)
 STORES(socket, socket, value)
 STORES(json, json, true)
 STORES(strict, strict, true)
+STORES(keys, keys, true)
+STORES(effective, effective, true)
 STORES(abort_on_fail, abort_on_fail, true)
 STORES(reload_once, reload_once, true)
 STORES(exit_once, exit_once, p->exit_once + 1)
@@ -326,7 +329,7 @@ static void show(FILE *to, const struct option *o, const char *before)
 static const struct {
 	unsigned on;
 	const char *name;
-} subcommands[] = { { RUN, "run" }, { CHECK, "check" }, { CONSOLE, "console" } };
+} subcommands[] = { { RUN, "run" }, { CHECK, "check" }, { CONFIG, "config" }, { CONSOLE, "console" } };
 
 /* "options of run and check:" */
 static void show_title(FILE *to, unsigned on)
@@ -367,6 +370,7 @@ void pb_program_usage(FILE *to)
 {
 	fputs("usage: patchbay run     [options] [COMMAND ...]  run the engine; commands for after the start\n"
 	      "       patchbay check   [options]                findings about the configuration\n"
+	      "       patchbay config  [options] dump [FILE|MODULE]  values and where they come from\n"
 	      "       patchbay console [options] [COMMAND]      attach to the running engine\n"
 	      "       patchbay version\n",
 	      to);

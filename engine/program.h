@@ -32,7 +32,7 @@ struct pb_program {
 	int verbosity;
 	char stamp; /* 0: engine.cfg's */
 	bool stamp_output, colour;
-	bool daemonise, truncate, json, strict;
+	bool daemonise, truncate, json, strict, keys, effective;
 	bool core, abort_on_fail, reload_once;
 	unsigned exit_once; /* letters x: end with one less */
 	bool affinity;
@@ -48,7 +48,7 @@ struct pb_program {
 
 /* ---- options.c ---------------------------------------------------------------- */
 
-enum pb_subcommand { PB_RUN = 1, PB_CHECK = 2, PB_CONSOLE = 4 };
+enum pb_subcommand { PB_RUN = 1, PB_CHECK = 2, PB_CONSOLE = 4, PB_CONFIG = 8 };
 
 /**
  * Store the options of a subcommand; what is left stays in argc and argv (for
@@ -64,6 +64,7 @@ void pb_program_usage(FILE *to);
 
 int pb_program_run(struct pb_program *p);
 int pb_program_check(struct pb_program *p);
+int pb_program_config(struct pb_program *p);
 int pb_program_console(struct pb_program *p);
 
 struct pb_engine_args pb_program_engine_args(const struct pb_program *p);

@@ -114,12 +114,12 @@ static void say_status(const struct serving *s)
 	pb_notify("READY=1\nSTATUS=%u modules", pb_engine_module_count(s->e));
 }
 
-static void reload(struct serving *s, const char *module)
+static void reload(struct serving *s)
 {
 	struct pb_findings *f = pb_findings_new();
 
 	pb_notify_reloading();
-	pb_engine_reload_now(s->e, pb_str_z(module), f);
+	pb_engine_reload_now(s->e, PB_STR_NULL, f);
 	pb_findings_free(&f);
 	say_status(s);
 }
@@ -141,7 +141,7 @@ static void reload_by_signal(struct serving *s, const char *name)
 		return;
 	s->reload_ms = now;
 	pb_engine_say_signal(s->e, name, "reloading");
-	reload(s, "");
+	reload(s);
 }
 
 static void on_hangup(struct serving *s)
@@ -209,9 +209,14 @@ static void on_request(struct serving *s)
 			want_restart(s, c.code, c.now);
 			break;
 		case PB_REQUEST_RELOAD:
-			reload(s, c.module);
+		case PB_REQUEST_ROLL_BACK:
+			pb_notify_reloading();
+			pb_engine_obey(s->e, &c);
+			say_status(s);
 			break;
 		case PB_REQUEST_CONFIRM:
+			pb_engine_obey(s->e, &c);
+			break;
 		case PB_REQUEST_NONE:
 			break;
 		}
@@ -373,7 +378,7 @@ static void begin_serving(struct serving *s)
 	}
 	say_status(s);
 	if (s->p->reload_once)
-		reload(s, "");
+		reload(s);
 	if (s->p->exit_once)
 		end_with(s, (int)s->p->exit_once - 1);
 }

@@ -5,6 +5,7 @@
 #include "bus/engine_impl.h"
 
 #include "base/text.h"
+#include "bus/cmd_config.h"
 
 static void status(struct pb_ctx *cx, struct pb_status *s)
 {
@@ -17,6 +18,7 @@ static void status(struct pb_ctx *cx, struct pb_status *s)
 	pb_bus_count(e->bus, &c);
 	pb_status_head(s, "version", PB_STR(PACKAGE_VERSION));
 	pb_status_head(s, "nodename", pb_engine_run_param(e, PB_STR("nodename")));
+	pbi_application_head(e, s);
 	pb_status_count(s, "plugins", e->module_count);
 	pb_status_count(s, "messages", (int64_t)(c.queued + c.parked));
 	pb_status_count(s, "enqueued", (int64_t)c.enqueued);
@@ -36,8 +38,13 @@ static void status(struct pb_ctx *cx, struct pb_status *s)
 
 static enum pb_verdict on_version(struct pb_msg *m, struct pb_ctx *cx)
 {
-	(void)cx;
-	pb_msg_set_retval(m, PB_STR("version:  " PACKAGE_VERSION "\r\nrelease:  \r\nrevision: 0\r\n"));
+	struct pb_text t;
+
+	pb_text_init(&t, PB_MSG_LIMIT_BYTES);
+	pb_text_lit(&t, "version:  " PACKAGE_VERSION "\r\nrelease:  \r\nrevision: 0\r\n");
+	pbi_application_version(cx->module->e, &t);
+	pb_msg_set_retval(m, pb_text_str(&t));
+	pb_text_fini(&t);
 	return PB_HANDLED;
 }
 
@@ -107,6 +114,9 @@ static const struct pb_command commands[] = {
 	{ "version", "version", "Version of the engine.", PB_HERE, on_version },
 	{ "module", "module list", "The modules that are loaded.", PB_HERE, on_module },
 	{ "parked", "parked", "Messages that handlers hold: who, since when.", PB_EACH, on_parked },
+	{ "config dump", "config dump [--effective] [--json] [file|module]",
+	  "Values of the configuration and where they come from; --effective: those in force, with defaults.", PB_HOME,
+	  pbi_on_config },
 	{ NULL },
 };
 

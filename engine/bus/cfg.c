@@ -470,6 +470,27 @@ struct pb_pos pb_cfg_member_at(const struct pb_cfg *c, const char *group, size_t
 	return m ? place_of(c, m) : (struct pb_pos){ 0 };
 }
 
+static const config_setting_t *find_in_member(const struct pb_cfg *c, const char *group, size_t i,
+					      const char *name)
+{
+	const config_setting_t *m = find_member(c, group, i);
+
+	return m && config_setting_is_group(m) ? config_setting_get_member(m, name) : NULL;
+}
+
+bool pb_cfg_member_has(const struct pb_cfg *c, const char *group, size_t i, const char *name)
+{
+	return find_in_member(c, group, i, name) != NULL;
+}
+
+struct pb_pos pb_cfg_member_name_at(const struct pb_cfg *c, const char *group, size_t i,
+				    const char *name)
+{
+	const config_setting_t *s = find_in_member(c, group, i, name);
+
+	return s ? place_of(c, s) : (struct pb_pos){ 0 };
+}
+
 int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i,
 		       const struct pb_opt *rows, void *settings, struct pb_arena *a,
 		       struct pb_findings *f)
@@ -504,4 +525,39 @@ struct pb_pos pb_cfg_at(const struct pb_cfg *c, const char *group, const char *n
 	const config_setting_t *s = find_setting(c, group, name);
 
 	return s ? place_of(c, s) : (struct pb_pos){ 0 };
+}
+
+/* ---- All of it ------------------------------------------------------------------------- */
+
+struct each {
+	const struct pb_cfg *c;
+	void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at);
+	void *arg;
+};
+
+static void each_in(struct each *e, const config_setting_t *g, struct pb_str path)
+{
+	char buf[512];
+	struct pb_text t;
+
+	for (int i = 0; i < config_setting_length(g); i++) {
+		const config_setting_t *s = config_setting_get_elem(g, (unsigned)i);
+		const char *name = config_setting_name(s);
+
+		if (!config_setting_is_group(s)) {
+			e->fn(e->arg, path, pb_str_z(name), place_of(e->c, s));
+			continue;
+		}
+		pb_text_init_buf(&t, buf, sizeof(buf));
+		pb_text_addf(&t, "%.*s%s%s", PB_STR_F(path), path.n ? "." : "", name);
+		each_in(e, s, pb_text_str(&t));
+	}
+}
+
+void pb_cfg_each(const struct pb_cfg *c,
+		 void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at), void *arg)
+{
+	struct each e = { c, fn, arg };
+
+	each_in(&e, config_root_setting(&c->tree), PB_STR(""));
 }

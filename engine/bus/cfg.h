@@ -44,10 +44,17 @@ struct pb_pos pb_cfg_member_at(const struct pb_cfg *c, const char *group, size_t
 /** The i-th by the rows of "group.*", as pb_cfg_read. */
 int pb_cfg_read_member(const struct pb_cfg *c, const char *group, size_t i, const struct pb_opt *rows,
 		       void *settings, struct pb_arena *a, struct pb_findings *f);
+/** Is `name` written in the i-th? */
+bool pb_cfg_member_has(const struct pb_cfg *c, const char *group, size_t i, const char *name);
+struct pb_pos pb_cfg_member_name_at(const struct pb_cfg *c, const char *group, size_t i, const char *name);
 /** Is it written there? For who else may say the same thing. */
 bool pb_cfg_has(const struct pb_cfg *c, const char *group, const char *name);
 /** Where; all zero when it is not there. */
 struct pb_pos pb_cfg_at(const struct pb_cfg *c, const char *group, const char *name);
+
+/** Every setting that is no group, in order: `group` is "log", "modules.sip", or "" at the top. */
+void pb_cfg_each(const struct pb_cfg *c,
+		 void (*fn)(void *arg, struct pb_str group, struct pb_str name, struct pb_pos at), void *arg);
 
 /** "500ms", "30s", "2m", "1h", "1d". @return 0, -EINVAL, -ERANGE. */
 int pb_cfg_duration(struct pb_str s, int64_t *ms);

@@ -12,17 +12,49 @@
 #include "base/alloc.h"
 #include "bus/confbuild.h"
 
-struct pb_conf *pbi_conf_new(void)
+/* "/etc/patchbay/ysipchan.conf" is "ysipchan". */
+static struct pb_str base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct pb_str s = pb_str_z(slash ? slash + 1 : path);
+
+	return pb_str_ends(s, PB_STR(".conf")) ? pb_str_head(s, s.n - 5) : s;
+}
+
+struct pb_conf *pbi_conf_new(const char *path)
 {
 	struct pb_conf *c = pb_alloc_zero(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
 	c->last = &c->first;
+	c->last_file = &c->files;
 	c->arena = pb_arena_new(SIZE_MAX / 2); /* the reader has limits of its own */
-	if (!c->arena)
+	if (c->arena)
+		c->base = pb_arena_str(c->arena, base_name(path));
+	if (!c->base.p)
 		pb_conf_free(&c);
 	return c;
+}
+
+void pbi_conf_add_file(struct pb_conf *c, const char *path)
+{
+	struct pbi_conf_file *f = pb_arena_alloc(c->arena, sizeof(*f));
+
+	if (!f)
+		return;
+	f->path = path;
+	*c->last_file = f;
+	c->last_file = &f->next;
+}
+
+const char *pb_conf_file(const struct pb_conf *c, size_t i)
+{
+	const struct pbi_conf_file *f = c->files;
+
+	while (f && i--)
+		f = f->next;
+	return f ? f->path : NULL;
 }
 
 void pb_conf_free(struct pb_conf **c)
@@ -59,6 +91,7 @@ struct pbi_section *pbi_conf_open(struct pb_conf *c, struct pb_str name, struct 
 		return NULL;
 	s->pub.name = name;
 	s->pub.at = at;
+	s->pub.conf = c->base;
 	s->last = &s->first;
 	*c->last = s;
 	c->last = &s->next;
@@ -92,7 +125,8 @@ static int resolve(struct finish *fin, struct pbi_section *s, unsigned depth);
 static struct pbi_section *copied(struct finish *fin, const struct pbi_item *it, unsigned depth)
 {
 	struct pbi_section *from = find_section(fin->c, it->entry.key);
-	bool required = it->kind == PBI_COPY_REQUIRED;
+	bool required = it->kind == PBI_COPY_REQUIRED, quiet = fin->c->env.rules && fin->c->env.rules->quiet;
+	enum pb_severity sev = required ? PB_SEV_ERROR : quiet ? PB_SEV_NOTE : PB_SEV_WARNING;
 	const char *why = "is not there";
 
 	if (from && depth < PBI_CONF_COPIES_MAX && from->state != PBI_BUSY)
@@ -102,8 +136,7 @@ static struct pbi_section *copied(struct finish *fin, const struct pbi_item *it,
 	if (required)
 		fin->err = fin->err ? fin->err : -EINVAL;
 	if (from || it->kind != PBI_COPY_SILENT)
-		pb_findings_add(fin->f, it->entry.key_at, required ? PB_SEV_ERROR : PB_SEV_WARNING,
-				PB_FIND(COPY), "section '%.*s' to be copied %s",
+		pb_findings_add(fin->f, it->entry.key_at, sev, PB_FIND(COPY), "section '%.*s' to be copied %s",
 				PB_STR_F(it->entry.key), why);
 	return NULL;
 }

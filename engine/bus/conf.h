@@ -23,6 +23,20 @@ struct pb_conf_section {
 	struct pb_pos at;
 	const struct pb_conf_entry *entries; /* in order, duplicates kept */
 	size_t count;
+	struct pb_str conf; /* base name of the configuration: "ysipchan" */
+};
+
+/**
+ * How files are read, by [configuration] of the main file: the first value seen
+ * of each wins for the life of the process. Zeroed: the defaults.
+ */
+struct pb_conf_rules {
+	unsigned seen;	     /* bits, one a key */
+	unsigned max_depth;  /* of includes; 0: 10, or 3 without a check for loops */
+	bool no_silent;	     /* [$includesilent] is as [$include] */
+	bool no_loop_check;  /* only the depth ends an inclusion of itself */
+	bool include_empty;  /* an include without a path is one that cannot be read */
+	bool quiet;	     /* missing sections and loops of copies are only notes */
 };
 
 /** What directives ask of their surroundings; both may be NULL. */
@@ -32,7 +46,8 @@ struct pb_conf_env {
 	/** Is the module of that file base name (or our name) loaded? */
 	bool (*loaded)(void *arg, struct pb_str module);
 	void *arg;
-	unsigned max_depth; /* of includes; 0: 10 */
+	struct pb_conf_rules *rules; /* NULL: the defaults */
+	bool sets_rules; /* this is the main file: its [configuration] fills in `rules` */
 };
 
 /**
@@ -60,6 +75,17 @@ struct pb_str pb_conf_get(const struct pb_conf *c, struct pb_str section, struct
 bool pb_conf_get_bool(const struct pb_conf *c, struct pb_str section, struct pb_str key, bool def);
 int64_t pb_conf_get_int(const struct pb_conf *c, struct pb_str section, struct pb_str key,
 			int64_t def, int64_t lo, int64_t hi);
+/** The i-th file that was read for it, the first is its own; NULL: no more. */
+const char *pb_conf_file(const struct pb_conf *c, size_t i);
+/**
+ * Write it to `path` as one file, by way of a new file that takes its place:
+ * sections and their parameters in order, what was included among them. Comments
+ * and disabled parts are not in it. An existing file's mode is kept, a new one
+ * is for its owner and group.
+ *
+ * @return 0, or what the file system answered; `path` is then as it was.
+ */
+int pb_conf_save(const struct pb_conf *c, const char *path);
 /** `text` with the ${run parameters} of the surroundings it was loaded in. */
 struct pb_str pb_conf_expand(const struct pb_conf *c, struct pb_str text, struct pb_arena *into);
 

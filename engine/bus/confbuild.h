@@ -42,10 +42,18 @@ struct pb_conf {
 	struct pbi_section *first, **last;
 	struct pbi_section **order; /* `count` of them */
 	size_t count, entries;
+	struct pb_str base; /* name without folder and suffix */
+	struct pbi_conf_file {
+		struct pbi_conf_file *next;
+		const char *path;
+	} *files, **last_file;
 	struct pb_conf_env env; /* a copy; zeroed when there was none */
 };
 
-struct pb_conf *pbi_conf_new(void);
+/** `path` of its file, or a name that stands for it. */
+struct pb_conf *pbi_conf_new(const char *path);
+/** One more file that was read; `path` is the arena's. */
+void pbi_conf_add_file(struct pb_conf *c, const char *path);
 /** The section of that name, made if need be; NULL: no memory. */
 struct pbi_section *pbi_conf_open(struct pb_conf *c, struct pb_str name, struct pb_pos at);
 void pbi_conf_add(struct pb_conf *c, struct pbi_section *s, const struct pbi_item *item);

@@ -1,46 +1,14 @@
 /*
- * Reading ini files: lines, directives, includes.
+ * Reading ini files: lines, sections, directives.
  *
- * A file is read whole into the configuration's arena and cut into lines; keys
- * and values are slices of it, except values continued over several lines. Each
- * open file is a `source` on the C stack, linked to the one that includes it:
- * the current section is handed down, the state of conditionals is its own.
+ * A file lies whole in the configuration's arena (conffile.c) and is cut into
+ * lines here; keys and values are slices of it, except values continued over
+ * several lines. The current section is handed down to included files, the state
+ * of conditionals is each file's own.
  */
-#include <dirent.h>
+#include "bus/confread.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/alloc.h"
-#include "bus/confbuild.h"
-
-#define DEPTH_DEFAULT 10
-
-struct reader {
-	struct pb_conf *c;
-	const struct pb_conf_env *env;
-	struct pb_findings *f;
-	size_t bytes;   /* read so far */
-	unsigned files; /* read so far */
-	unsigned max_depth;
-	int err;      /* nothing more can be read: -ENOMEM, -EFBIG */
-	bool refused; /* a $require failed */
-};
-
-struct source {
-	struct reader *r;
-	const struct source *parent;
-	const char *file; /* for positions; in the arena */
-	struct pb_str rest;
-	unsigned line; /* of what was cut last */
-	struct pbi_section *current;
-	unsigned depth;
-	dev_t dev;
-	ino_t ino;
-	bool disabled, saw_nul, saw_outside;
-};
 
 /** A physical line without its leading blanks, and where it begins. */
 struct line {
@@ -61,7 +29,7 @@ static struct pb_str run_param(void *arg, struct pb_str name)
 	return env && env->run_param ? env->run_param(env->arg, name) : PB_STR_NULL;
 }
 
-static struct pb_str expand(struct source *s, struct pb_pos at, struct pb_str text)
+static struct pb_str expand(struct pbi_source *s, struct pb_pos at, struct pb_str text)
 {
 	ptrdiff_t open = pb_str_find(text, PB_STR("${"));
 
@@ -83,7 +51,7 @@ static size_t line_end(struct pb_str s)
 }
 
 /* Lines end with LF, CR, CR LF or NUL; the last one may have no end. */
-static bool next_line(struct source *s, struct line *out)
+static bool next_line(struct pbi_source *s, struct line *out)
 {
 	size_t n = line_end(s->rest), skip = 0;
 	char end = n < s->rest.n ? s->rest.p[n] : '\n';
@@ -115,7 +83,7 @@ static bool is_continued(struct pb_str text)
 }
 
 /* Continuation lines are raw: brackets and semicolons mean nothing in them. */
-static struct pb_str join_lines(struct source *s, struct pb_pos at, struct pb_str value)
+static struct pb_str join_lines(struct pbi_source *s, struct pb_pos at, struct pb_str value)
 {
 	struct line l = { .text = value };
 	struct pb_text t;
@@ -137,7 +105,7 @@ static struct pb_str join_lines(struct source *s, struct pb_pos at, struct pb_st
 	return value;
 }
 
-static void tell_outside(struct source *s, struct pb_pos at)
+static void tell_outside(struct pbi_source *s, struct pb_pos at)
 {
 	if (s->saw_outside)
 		return;
@@ -146,7 +114,15 @@ static void tell_outside(struct source *s, struct pb_pos at)
 			"parameter before any [section]: ignored");
 }
 
-static void read_parameter(struct source *s, const struct line *l)
+static bool sets_rules(const struct pbi_source *s)
+{
+	const struct pb_conf_env *env = s->r->env;
+
+	return env && env->rules && env->sets_rules &&
+	       pb_str_eq(s->current->pub.name, PB_STR("configuration"));
+}
+
+static void read_parameter(struct pbi_source *s, const struct line *l)
 {
 	ptrdiff_t eq = pb_str_chr(l->text, '=');
 	struct pb_str value = pb_str_from(l->text, (size_t)eq + 1);
@@ -171,22 +147,25 @@ static void read_parameter(struct source *s, const struct line *l)
 	if (!e->has_value && e->key.p[0] == '#')
 		pb_findings_add(s->r->f, l->at, PB_SEV_WARNING, PB_FIND(HASH),
 				"'#' does not begin a comment, ';' does");
-	if (s->current)
-		pbi_conf_add(s->r->c, s->current, &it);
-	else
+	if (!s->current) {
 		tell_outside(s, l->at);
+		return;
+	}
+	pbi_conf_add(s->r->c, s->current, &it);
+	if (sets_rules(s))
+		pbi_rules_take(s->r->env->rules, e);
 }
 
 /* ---- Conditionals -------------------------------------------------------------- */
 
-static bool evaluate(struct source *s, struct pb_pos at, struct pb_str raw)
+static bool evaluate(struct pbi_source *s, struct pb_pos at, struct pb_str raw)
 {
 	return pbi_condition(s->r->env, expand(s, at, raw), raw, at, s->r->f);
 }
 
 /* Each directive replaces the state; nothing is stacked, so a second elseif
  * behind a true branch may well enable again. */
-static void read_enabled(struct source *s, struct pb_pos at, struct pb_str text)
+static void read_enabled(struct pbi_source *s, struct pb_pos at, struct pb_str text)
 {
 	if (!text.n)
 		s->disabled = false;
@@ -200,207 +179,9 @@ static void read_enabled(struct source *s, struct pb_pos at, struct pb_str text)
 		s->disabled = !evaluate(s, at, text);
 }
 
-/* ---- Files ----------------------------------------------------------------------- */
-
-enum need { OPTIONAL, SILENT, REQUIRED };
-
-static void read_source(struct source *s);
-
-/* The whole file into the arena. A pipe without writer reads as empty. */
-static int slurp(struct reader *r, int fd, struct pb_str *out)
-{
-	struct pb_text t;
-	char buf[16384];
-	ssize_t n;
-	int err = 0;
-
-	pb_text_init(&t, PBI_CONF_BYTES_MAX);
-	while (!err && (n = read(fd, buf, sizeof(buf))) != 0) {
-		if (n < 0)
-			err = errno == EINTR ? 0 : -errno;
-		else if (t.n + (size_t)n > PBI_CONF_BYTES_MAX - r->bytes)
-			err = -EFBIG;
-		else
-			pb_text_add(&t, pb_str(buf, (size_t)n));
-		if (pb_text_failed(&t))
-			err = -ENOMEM;
-	}
-	r->bytes += t.n;
-	*out = err ? PB_STR_NULL : pb_arena_str(r->c->arena, pb_text_str(&t));
-	pb_text_fini(&t);
-	return err ? err : out->p ? 0 : -ENOMEM;
-}
-
-static bool is_on_stack(const struct source *s, const struct stat *st)
-{
-	for (; s; s = s->parent) {
-		if (s->ino == st->st_ino && s->dev == st->st_dev && s->ino)
-			return true;
-	}
-	return false;
-}
-
-/* Open and read `path` into `s`; 0, -errno, -ELOOP: it is being read already. */
-static int open_source(struct source *s, const char *path)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), err = 0;
-	struct stat st = { 0 };
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st))
-		err = -errno;
-	else if (is_on_stack(s->parent, &st) || s->depth > s->r->max_depth)
-		err = -ELOOP;
-	else if (++s->r->files > PBI_CONF_FILES_MAX)
-		err = -EFBIG;
-	else
-		err = slurp(s->r, fd, &s->rest);
-	s->dev = st.st_dev;
-	s->ino = st.st_ino;
-	close(fd);
-	if (err == -EFBIG || err == -ENOMEM)
-		s->r->err = err;
-	return err;
-}
-
-static void tell_unread(struct source *from, struct pb_pos at, struct pb_str path, enum need need,
-			int err)
-{
-	enum pb_severity sev = need == REQUIRED ? PB_SEV_ERROR : PB_SEV_WARNING;
-
-	from->r->refused |= need == REQUIRED;
-	if (err == -ENOENT && need == SILENT)
-		return;
-	if (err == -ELOOP)
-		pb_findings_add(from->r->f, at, sev, PB_FIND(INCLUDE_LOOP),
-				"'%.*s' not included: %s", PB_STR_F(path),
-				from->depth + 1 > from->r->max_depth ? "nested too deep"
-								     : "it includes this file");
-	else if (err == -EFBIG)
-		pb_findings_add(from->r->f, at, PB_SEV_ERROR, PB_FIND(TOO_BIG),
-				"'%.*s' makes the configuration too big", PB_STR_F(path));
-	else
-		pb_findings_add(from->r->f, at, sev, PB_FIND(UNREADABLE), "cannot read '%.*s': %s",
-				PB_STR_F(path), strerror(-err));
-}
-
-static int include_file(struct source *from, struct pb_pos at, struct pb_str path, enum need need)
-{
-	struct source s = { .r = from->r,
-			    .parent = from,
-			    .file = path.p,
-			    .current = from->current,
-			    .depth = from->depth + 1 };
-	int err = open_source(&s, path.p);
-
-	if (err)
-		tell_unread(from, at, path, need, err);
-	else
-		read_source(&s);
-	return err;
-}
-
-/* ---- Directories ----------------------------------------------------------------- */
-
-/* Hidden files and what editors leave behind are no configuration. */
-static bool is_left_over(struct pb_str name)
-{
-	return pb_str_starts(name, PB_STR(".")) || pb_str_ends(name, PB_STR("~")) ||
-	       pb_str_ends(name, PB_STR(".bak")) || pb_str_ends(name, PB_STR(".tmp"));
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-	return strcmp(((const struct pb_str *)a)->p, ((const struct pb_str *)b)->p);
-}
-
-/* Full paths of the entries to include, sorted; the caller frees *out. */
-static int list_directory(struct reader *r, DIR *d, struct pb_str dir, struct pb_str **out)
-{
-	const struct dirent *de;
-	struct pb_str *paths = NULL, *more;
-	size_t n = 0, size = 0;
-
-	while ((de = readdir(d))) {
-		if (is_left_over(pb_str_z(de->d_name)))
-			continue;
-		if (n == size) {
-			size = size ? size * 2 : 32;
-			more = n < PBI_CONF_FILES_MAX ? pb_alloc_grow(paths, size * sizeof(*paths))
-						      : NULL;
-			if (!more)
-				goto fail;
-			paths = more;
-		}
-		paths[n] = pb_arena_printf(r->c->arena, "%.*s/%s", PB_STR_F(dir), de->d_name);
-		if (!paths[n++].p)
-			goto fail;
-	}
-	if (n)
-		qsort(paths, n, sizeof(*paths), by_bytes);
-	*out = paths;
-	return (int)n;
-
-fail:
-	pb_free(paths);
-	return r->err = -ENOMEM;
-}
-
-static void include_directory(struct source *s, DIR *d, struct pb_pos at, struct pb_str dir,
-			      enum need need)
-{
-	struct pb_str *paths = NULL;
-	int n;
-
-	while (dir.n > 1 && dir.p[dir.n - 1] == '/')
-		dir.n--;
-	n = list_directory(s->r, d, dir, &paths);
-	for (int i = 0; i < n && !s->r->err; i++)
-		include_file(s, at, paths[i], need);
-	if (n >= 0)
-		pb_free(paths);
-}
-
-static struct pb_str full_path(struct source *s, struct pb_str path)
-{
-	const char *slash = strrchr(s->file, '/');
-
-	if (path.p[0] == '/' || !slash)
-		return path;
-	return pb_arena_printf(s->r->c->arena, "%.*s%.*s", (int)(slash - s->file + 1), s->file,
-			       PB_STR_F(path));
-}
-
-static void read_include(struct source *s, struct pb_pos at, struct pb_str raw, enum need need)
-{
-	struct pb_str path = expand(s, at, raw);
-	DIR *d;
-
-	if (!path.n) {
-		s->r->refused |= need == REQUIRED;
-		if (need != SILENT)
-			pb_findings_add(s->r->f, at,
-					need == REQUIRED ? PB_SEV_ERROR : PB_SEV_WARNING,
-					PB_FIND(DIRECTIVE), "no file to include: '%.*s' is empty",
-					PB_STR_F(raw));
-		return;
-	}
-	path = full_path(s, pb_arena_str(s->r->c->arena, path)); /* trimmed: end it with NUL */
-	if (!path.p)
-		return;
-	d = opendir(path.p);
-	if (!d) {
-		include_file(s, at, path, need);
-		return;
-	}
-	include_directory(s, d, at, path, need);
-	closedir(d);
-}
-
 /* ---- Sections and directives ------------------------------------------------------ */
 
-static void read_copy(struct source *s, struct pb_pos at, struct pb_str raw,
+static void read_copy(struct pbi_source *s, struct pb_pos at, struct pb_str raw,
 		      enum pbi_item_kind kind)
 {
 	struct pbi_item it = { .kind = kind, .entry = { .key_at = at } };
@@ -419,22 +200,21 @@ static void read_copy(struct source *s, struct pb_pos at, struct pb_str raw,
 
 static const struct directive {
 	struct pb_str word;
-	void (*include)(struct source *s, struct pb_pos at, struct pb_str raw, enum need need);
-	enum need need;
-	enum pbi_item_kind copy; /* without `include` */
+	enum pbi_need need;
+	enum pbi_item_kind copy; /* PBI_ENTRY: none, it includes a file */
 } directives[] = {
-	{ PB_STR_INIT("$include"), read_include, OPTIONAL, PBI_ENTRY },
-	{ PB_STR_INIT("$includesilent"), read_include, SILENT, PBI_ENTRY },
-	{ PB_STR_INIT("$require"), read_include, REQUIRED, PBI_ENTRY },
-	{ PB_STR_INIT("$includesection"), NULL, OPTIONAL, PBI_COPY },
-	{ PB_STR_INIT("$includesectionsilent"), NULL, SILENT, PBI_COPY_SILENT },
-	{ PB_STR_INIT("$requiresection"), NULL, REQUIRED, PBI_COPY_REQUIRED },
+	{ PB_STR_INIT("$include"), PBI_OPTIONAL, PBI_ENTRY },
+	{ PB_STR_INIT("$includesilent"), PBI_SILENT, PBI_ENTRY },
+	{ PB_STR_INIT("$require"), PBI_REQUIRED, PBI_ENTRY },
+	{ PB_STR_INIT("$includesection"), PBI_OPTIONAL, PBI_COPY },
+	{ PB_STR_INIT("$includesectionsilent"), PBI_SILENT, PBI_COPY_SILENT },
+	{ PB_STR_INIT("$requiresection"), PBI_REQUIRED, PBI_COPY_REQUIRED },
 };
 #define DIRECTIVES (sizeof(directives) / sizeof(directives[0]))
 
 /* A name with '$' in front that is no directive is a section, as users' files
  * may have it; most likely it is a slip. */
-static void tell_near_directive(struct source *s, struct pb_pos at, struct pb_str inner)
+static void tell_near_directive(struct pbi_source *s, struct pb_pos at, struct pb_str inner)
 {
 	struct pb_str names[DIRECTIVES + 1] = { PB_STR("$enabled") }, word = PB_STR_NULL, near;
 
@@ -445,14 +225,13 @@ static void tell_near_directive(struct source *s, struct pb_pos at, struct pb_st
 	if (pb_str_eq(near, word))
 		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(DIRECTIVE),
 				"'%.*s' needs a name behind it: read as a section", PB_STR_F(word));
-	else
+	else if (near.p)
 		pb_findings_add(s->r->f, at, PB_SEV_WARNING, PB_FIND(DIRECTIVE),
-				"no directive '%.*s': read as a section%s%.*s%s", PB_STR_F(word),
-				near.p ? ", did you mean '" : "", PB_STR_F(near),
-				near.p ? "'?" : "");
+				"no directive '%.*s': read as a section, did you mean '%.*s'?",
+				PB_STR_F(word), PB_STR_F(near));
 }
 
-static void open_section(struct source *s, struct pb_pos at, struct pb_str inner)
+static void open_section(struct pbi_source *s, struct pb_pos at, struct pb_str inner)
 {
 	struct pb_str name = expand(s, at, inner);
 
@@ -464,7 +243,7 @@ static void open_section(struct source *s, struct pb_pos at, struct pb_str inner
 	s->saw_outside = false;
 }
 
-static void read_bracket(struct source *s, const struct line *l)
+static void read_bracket(struct pbi_source *s, const struct line *l)
 {
 	ptrdiff_t end = pb_str_chr(l->text, ']');
 	struct pb_str inner = pb_str_trim(pb_str(l->text.p + 1, end > 0 ? (size_t)end - 1 : 0)),
@@ -488,8 +267,8 @@ static void read_bracket(struct source *s, const struct line *l)
 
 		if (inner.n == d->word.n || !pb_str_skip_word(&rest, d->word))
 			continue;
-		if (d->include)
-			d->include(s, l->at, rest, d->need);
+		if (d->copy == PBI_ENTRY)
+			pbi_source_include(s, l->at, rest, expand(s, l->at, rest), d->need);
 		else
 			read_copy(s, l->at, rest, d->copy);
 		return;
@@ -497,7 +276,7 @@ static void read_bracket(struct source *s, const struct line *l)
 	open_section(s, l->at, inner);
 }
 
-static void read_source(struct source *s)
+void pbi_source_read(struct pbi_source *s)
 {
 	struct line l;
 
@@ -511,72 +290,4 @@ static void read_source(struct source *s)
 		else
 			read_parameter(s, &l);
 	}
-}
-
-/* ---- Entry points ------------------------------------------------------------------ */
-
-static int reader_init(struct reader *r, const struct pb_conf_env *env, struct pb_findings *f)
-{
-	*r = (struct reader){ .env = env, .f = f, .max_depth = DEPTH_DEFAULT };
-	if (env && env->max_depth)
-		r->max_depth = env->max_depth;
-	r->c = pbi_conf_new();
-	if (r->c && env)
-		r->c->env = *env;
-	return r->c ? 0 : -ENOMEM;
-}
-
-static int reader_finish(struct reader *r, int err, struct pb_conf **out)
-{
-	if (!err)
-		err = r->err;
-	if (!err)
-		err = pbi_conf_finish(r->c, r->f);
-	if (!err && r->refused)
-		err = -EINVAL;
-	if (err && err != -EINVAL)
-		pb_conf_free(&r->c);
-	*out = r->c;
-	return err;
-}
-
-int pb_conf_load(const char *path, const struct pb_conf_env *env, bool missing_ok,
-		 struct pb_findings *f, struct pb_conf **out)
-{
-	struct reader r;
-	struct source s = { .r = &r };
-	int err = reader_init(&r, env, f);
-
-	*out = NULL;
-	if (err)
-		return err;
-	s.file = pb_arena_str(r.c->arena, pb_str_z(path)).p;
-	err = s.file ? open_source(&s, s.file) : -ENOMEM;
-	if (!err)
-		read_source(&s);
-	else if (err == -ENOENT && missing_ok)
-		err = 0;
-	else
-		pb_findings_add(f, (struct pb_pos){ path, 0, 0 }, PB_SEV_ERROR, PB_FIND(UNREADABLE),
-				"cannot read it: %s", strerror(-err));
-	return reader_finish(&r, err, out);
-}
-
-int pb_conf_parse(const char *name, struct pb_str text, const struct pb_conf_env *env,
-		  struct pb_findings *f, struct pb_conf **out)
-{
-	struct reader r;
-	struct source s = { .r = &r };
-	int err = reader_init(&r, env, f);
-
-	*out = NULL;
-	if (err)
-		return err;
-	s.file = pb_arena_str(r.c->arena, pb_str_z(name)).p;
-	s.rest = pb_arena_str(r.c->arena, text);
-	if (pb_arena_failed(r.c->arena))
-		err = -ENOMEM;
-	else
-		read_source(&s);
-	return reader_finish(&r, err, out);
 }

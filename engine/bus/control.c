@@ -6,7 +6,7 @@
 
 #include <sys/eventfd.h>
 
-static void request(struct pb_engine *e, const struct pb_control *c)
+void pbi_request(struct pb_engine *e, const struct pb_control *c)
 {
 	pthread_mutex_lock(&e->control_lock);
 	if (e->pending_count < sizeof(e->pending) / sizeof(e->pending[0]))
@@ -24,7 +24,7 @@ void pb_engine_reload_tentatively(struct pb_engine *e, struct pb_str module, uns
 		return;
 	if (module.n)
 		memcpy(c.module, module.p, module.n);
-	request(e, &c);
+	pbi_request(e, &c);
 }
 
 void pb_engine_reload(struct pb_engine *e, struct pb_str module)
@@ -34,18 +34,18 @@ void pb_engine_reload(struct pb_engine *e, struct pb_str module)
 
 void pb_engine_confirm(struct pb_engine *e)
 {
-	request(e, &(struct pb_control){ .request = PB_REQUEST_CONFIRM });
+	pbi_request(e, &(struct pb_control){ .request = PB_REQUEST_CONFIRM });
 }
 
 void pb_engine_halt(struct pb_engine *e, int code)
 {
-	request(e, &(struct pb_control){ .request = PB_REQUEST_HALT, .code = code });
+	pbi_request(e, &(struct pb_control){ .request = PB_REQUEST_HALT, .code = code });
 }
 
 bool pb_engine_restart(struct pb_engine *e, int code, bool now)
 {
 	if (e->args.supervised)
-		request(e, &(struct pb_control){ .request = PB_REQUEST_RESTART, .code = code, .now = now });
+		pbi_request(e, &(struct pb_control){ .request = PB_REQUEST_RESTART, .code = code, .now = now });
 	return e->args.supervised;
 }
 

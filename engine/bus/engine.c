@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "bus/cfg.h"
-#include "loop/dns.h"
+#include "bus/configlog.h"
 
 const struct pb_log_row pbi_engine_rows[] = {
 	[PBI_ENG_LOADED] = { "engine-001", PB_INFO, "A module was loaded and started." },
@@ -49,36 +49,36 @@ PB_LOG_SOURCE(pbi_engine_log, "engine", pbi_engine_rows);
 static const char *const log_formats[] = { "text", "json", NULL };
 
 const struct pb_opt pbi_cfg_rows[] = {
-	{ PB_OPT_INT, "calls", offsetof(struct pbi_cfg, calls), .def = 0, .lo = 0, .hi = 48, .section = "loops",
+	{ PB_OPT_INT, "calls", offsetof(struct pbi_cfg, calls), .def = 0, .lo = 0, .hi = 48, .flags = PB_OPT_ONCE, .section = "loops",
 	  .doc = "Loops that own calls, a thread each; 0: one a core." },
-	{ PB_OPT_INT, "scripts", offsetof(struct pbi_cfg, scripts), .def = 1, .lo = 1, .hi = 15, .section = "loops",
+	{ PB_OPT_INT, "scripts", offsetof(struct pbi_cfg, scripts), .def = 1, .lo = 1, .hi = 15, .flags = PB_OPT_ONCE, .section = "loops",
 	  .doc = "Loops on which scripts run; they own no calls." },
 	{ PB_OPT_INT, "hold", offsetof(struct pbi_cfg, hold_ms), .def = 10000, .lo = 1, .hi = 3600000, .unit = "ms",
-	  .section = "limits", .doc = "How long one handler may hold a message." },
+	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "How long one handler may hold a message." },
 	{ PB_OPT_INT, "message", offsetof(struct pbi_cfg, message_ms), .def = 60000, .lo = 1, .hi = 3600000,
-	  .unit = "ms", .section = "limits", .doc = "How long a message may be held in all." },
+	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "limits", .doc = "How long a message may be held in all." },
 	{ PB_OPT_INT, "parked", offsetof(struct pbi_cfg, parked), .def = 10000, .lo = 1, .hi = 1000000,
-	  .section = "limits", .doc = "Messages that one handler may hold at once on a loop." },
+	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "Messages that one handler may hold at once on a loop." },
 	{ PB_OPT_INT, "queued", offsetof(struct pbi_cfg, queued), .def = 100000, .lo = 100, .hi = 10000000,
-	  .section = "limits", .doc = "Messages that may wait in the queue of a loop; what comes beyond is dropped." },
+	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "Messages that may wait in the queue of a loop; what comes beyond is dropped." },
 	{ PB_OPT_INT, "breaker_misses", offsetof(struct pbi_cfg, breaker_misses), .def = 5, .lo = 1, .hi = 64,
-	  .section = "limits", .doc = "A handler that misses the limit of its holds so often is passed by for a while." },
+	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "A handler that misses the limit of its holds so often is passed by for a while." },
 	{ PB_OPT_INT, "breaker_window", offsetof(struct pbi_cfg, breaker_window_ms), .def = 60000, .lo = 1,
-	  .hi = 3600000, .unit = "ms", .section = "limits", .doc = "Within which time these misses count." },
+	  .hi = 3600000, .unit = "ms", .flags = PB_OPT_ONCE, .section = "limits", .doc = "Within which time these misses count." },
 	{ PB_OPT_INT, "breaker_pause", offsetof(struct pbi_cfg, breaker_pause_ms), .def = 30000, .lo = 1,
-	  .hi = 3600000, .unit = "ms", .section = "limits",
+	  .hi = 3600000, .unit = "ms", .flags = PB_OPT_ONCE, .section = "limits",
 	  .doc = "How long such a handler is passed by before one message tries it again." },
-	{ PB_OPT_STR, "servers", offsetof(struct pbi_cfg, dns_servers), .defs = "", .section = "dns",
+	{ PB_OPT_STR, "servers", offsetof(struct pbi_cfg, dns_servers), .defs = "", .flags = PB_OPT_ONCE, .section = "dns",
 	  .doc = "Name servers as \"192.0.2.1, [2001:db8::1]:5353\"; empty: those of /etc/resolv.conf, read at start." },
 	{ PB_OPT_INT, "timeout", offsetof(struct pbi_cfg, dns_timeout_ms), .def = 5000, .lo = 100, .hi = 30000,
-	  .unit = "ms", .section = "dns", .doc = "How long a name may take to resolve." },
-	{ PB_OPT_STR, "socket", offsetof(struct pbi_cfg, console_socket), .defs = "", .section = "console",
+	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "dns", .doc = "How long a name may take to resolve." },
+	{ PB_OPT_STR, "socket", offsetof(struct pbi_cfg, console_socket), .defs = "", .flags = PB_OPT_ONCE, .section = "console",
 	  .doc = "Unix socket of the console; empty: none." },
-	{ PB_OPT_STR, "file", offsetof(struct pbi_cfg, log_file), .defs = "", .section = "log",
+	{ PB_OPT_STR, "file", offsetof(struct pbi_cfg, log_file), .defs = "", .flags = PB_OPT_ONCE, .section = "log",
 	  .doc = "Log file; empty: standard error." },
 	{ PB_OPT_INT, "level", offsetof(struct pbi_cfg, log_level), .def = 7, .lo = 3, .hi = 10, .section = "log",
 	  .doc = "Lines up to this level are written." },
-	{ PB_OPT_STR, "stamp", offsetof(struct pbi_cfg, log_stamp), .defs = "Z", .section = "log",
+	{ PB_OPT_STR, "stamp", offsetof(struct pbi_cfg, log_stamp), .defs = "Z", .flags = PB_OPT_ONCE, .section = "log",
 	  .doc = "Time stamps: n none, t since start, e epoch, f/z compact, F/Z separated (GMT/local)." },
 	{ PB_OPT_WORD, "format", offsetof(struct pbi_cfg, log_format), .words = log_formats,
 	  .flags = PB_OPT_ONCE, .section = "log",
@@ -95,42 +95,16 @@ const struct pb_opt pbi_cfg_rows[] = {
 	{ PB_OPT_INT, "kill", offsetof(struct pbi_cfg, watchdog_kill_ms), .def = 60000, .lo = 0, .hi = 3600000,
 	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "watchdog",
 	  .doc = "After so long the engine ends with SIGABRT, to be started anew; 0: never." },
-	{ PB_OPT_BOOL, "required", 0, .section = "modules.*",
+	{ PB_OPT_STR, "name", offsetof(struct pbi_cfg, node_name), .defs = "", .section = "node", .flags = PB_OPT_ONCE,
+	  .doc = "Name of this node; empty: nodename of yate.conf." },
+	{ PB_OPT_BOOL, "required", offsetof(struct pbi_cfg_module, required), .section = "modules.*", .flags = PB_OPT_ONCE,
 	  .doc = "The engine does not start without this module." },
+	{ PB_OPT_BOOL, "load", offsetof(struct pbi_cfg_module, load), .def = 1, .section = "modules.*", .flags = PB_OPT_ONCE,
+	  .doc = "Whether to load this module; wins over [modules] of yate.conf." },
 	{ PB_OPT_END },
 };
 
 /* ---- Making ------------------------------------------------------------------------ */
-
-static int check_dns(struct pb_engine *e, struct pb_findings *f)
-{
-	struct pb_str servers = e->set.dns_servers;
-
-	if (!servers.n || !pb_dns_check_servers(servers))
-		return 0;
-	pb_findings_add(f, pb_cfg_at(e->cfg, "dns", "servers"), PB_SEV_ERROR, PB_FIND(CFG_RANGE),
-			"'%.*s' is not a list of IP addresses, each with or without a port", PB_STR_F(servers));
-	return -EINVAL;
-}
-
-static int read_main(struct pb_engine *e, struct pb_findings *f)
-{
-	struct pb_conf_env env = pbi_conf_env(e);
-	struct pb_str path = pb_arena_printf(e->arena, "%s/%s.conf", e->args.conf_dir, e->args.name);
-	struct pb_str cfg = pb_arena_printf(e->arena, "%s/engine.cfg", e->args.conf_dir);
-	int err;
-
-	if (!path.p || !cfg.p)
-		return -ENOMEM;
-	err = pb_conf_load(path.p, &env, true, f, &e->main);
-	if (!err)
-		err = pbi_main_read(e->main, &e->yate, e->arena, f);
-	if (!err)
-		err = pb_cfg_load(cfg.p, f, &e->cfg);
-	if (!err)
-		err = pb_cfg_read(e->cfg, pbi_cfg_rows, &e->set, e->arena, f);
-	return err ? err : check_dns(e, f);
-}
 
 static unsigned cores(void)
 {
@@ -192,19 +166,6 @@ static int make_loops(struct pb_engine *e)
 	return err ? err : pb_pool_new(2, e->world, &e->pool);
 }
 
-static bool is_required(struct pb_engine *e, const struct pb_module *d)
-{
-	for (size_t i = 0; i < pb_cfg_members(e->cfg, "modules"); i++) {
-		bool required = d->required;
-
-		if (!pb_str_eq(pb_cfg_member_name(e->cfg, "modules", i), pb_str_z(d->name)))
-			continue;
-		return !pb_cfg_read_member(e->cfg, "modules", i, pbi_cfg_rows, &required, e->arena, NULL) &&
-		       required;
-	}
-	return d->required;
-}
-
 static int read_modules(struct pb_engine *e, struct pb_findings *f)
 {
 	int bad = 0;
@@ -213,7 +174,7 @@ static int read_modules(struct pb_engine *e, struct pb_findings *f)
 		struct pbi_module *m = e->modules[i];
 		int err = pbi_module_read(m, f, &m->settings);
 
-		m->required = is_required(e, m->d);
+		m->required = pbi_module_required(e, m->d);
 		if (err == -ENOMEM)
 			return err;
 		if (err)
@@ -242,21 +203,23 @@ int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, stru
 	if (!e->arena || !e->params)
 		goto fail;
 	pb_log_register(&pbi_engine_log);
-	pbi_params_early(e);
-	err = read_main(e, f);
+	pb_log_register(&pbi_config_log);
+	err = pbi_base_first(e, f);
 	if (!err)
 		err = make_loops(e);
 	if (err)
 		goto fail;
 	e->started_us = pb_loop_wall_us(pb_loops_at(e->loops, 0));
-	pbi_params_late(e);
-	err = pbi_modules_load(e, f);
+	pbi_params_fill(e, f);
+	err = pbi_base_again(e, f);
+	if (!err)
+		err = pbi_modules_load(e, f);
 	if (!err)
 		err = read_modules(e, f);
-	if (err)
+	if (err && !(err == -EINVAL && args->only_check))
 		goto fail;
 	*out = e;
-	return 0;
+	return err;
 
 fail:
 	pb_engine_free(&e);
@@ -275,9 +238,9 @@ void pb_engine_free(struct pb_engine **ep)
 	pb_bus_free(&e->bus);
 	for (unsigned i = 0; i < e->module_count; i++)
 		pbi_module_free(&e->modules[i]);
-	pb_conf_free(&e->main);
-	pb_cfg_free(&e->cfg);
+	pbi_base_end(e);
 	pb_free(e->params);
+	pb_arena_free(&e->late_params);
 	pb_arena_free(&e->arena);
 	if (e->control_fd >= 0)
 		close(e->control_fd);

@@ -32,6 +32,7 @@ struct pb_engine_args {
 	/** Asked every few ms while pb_engine_stop waits: true ends the waiting. */
 	bool (*hurry)(void *arg);
 	void *hurry_arg;
+	const char *const *run_params; /* "NAME=VALUE", ends with NULL; may be NULL */
 	unsigned calls, scripts; /* loops; 0: engine.cfg, else one a core and one */
 	/** Modules linked in, by descriptor; ends with NULL. May be NULL. */
 	const struct pb_module *const *built_in;
@@ -41,7 +42,8 @@ struct pb_engine_args {
 /**
  * Read the main files, load the modules, read and check their configuration.
  *
- * @return 0 (findings may hold warnings); -EINVAL: errors among the findings;
+ * @return 0 (findings may hold warnings); -EINVAL: errors among the findings
+ *         (with only_check there is an engine if its own files could be read);
  *         -ENOMEM; for a required module that does not load, its error.
  */
 int pb_engine_new(const struct pb_engine_args *args, struct pb_findings *f, struct pb_engine **out);
@@ -62,6 +64,15 @@ int pb_engine_start(struct pb_engine *e);
  * @return 0, -ENOENT (no such module), -EINVAL.
  */
 int pb_engine_reload_now(struct pb_engine *e, struct pb_str module, struct pb_findings *f);
+/**
+ * The same; unless pb_engine_keep_now within `confirm_s` seconds, what was in
+ * force before comes back by a PB_REQUEST_ROLL_BACK. 0: for good.
+ *
+ * @return as above, or -EBUSY: an earlier reload is not confirmed yet.
+ */
+int pb_engine_reload_try(struct pb_engine *e, struct pb_str module, unsigned confirm_s, struct pb_findings *f);
+/** Confirm it. @return 0, -ENOENT: nothing waits for that. */
+int pb_engine_keep_now(struct pb_engine *e);
 /**
  * No new calls; engine.stop up to five times, a second apart, while somebody
  * wants more time; engine.halt, which ends the calls in progress; modules and
@@ -94,6 +105,7 @@ enum pb_request {
 	PB_REQUEST_NONE,
 	PB_REQUEST_RELOAD,
 	PB_REQUEST_CONFIRM, /* keep what the last reload brought */
+	PB_REQUEST_ROLL_BACK, /* nobody confirmed it in time */
 	PB_REQUEST_HALT,
 	PB_REQUEST_RESTART,
 };
@@ -108,6 +120,9 @@ struct pb_control {
 int pb_engine_control_fd(const struct pb_engine *e);
 /** The next request; PB_REQUEST_NONE when there is none. */
 struct pb_control pb_engine_next_request(struct pb_engine *e);
+
+/** Do as RELOAD, CONFIRM or ROLL_BACK says; what came of it is in the log. */
+void pb_engine_obey(struct pb_engine *e, const struct pb_control *c);
 
 /** From engine.cfg's group "log", for the program: file may be empty. */
 struct pb_str pb_engine_log_file(const struct pb_engine *e);

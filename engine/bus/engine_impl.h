@@ -15,7 +15,7 @@
 
 #define PBI_MODULES_MAX 128
 #define PBI_REGS_MAX 256
-#define PBI_PARAMS_MAX 128
+#define PBI_PARAMS_MAX 1000
 
 /* Settings with their arena and a count of who still looks at them. */
 struct pbi_settings {
@@ -57,6 +57,12 @@ struct pbi_cfg {
 	int log_format; /* 0 text, 1 JSON */
 	int64_t log_rotate_bytes, log_keep;
 	int64_t watchdog_warn_ms, watchdog_kill_ms;
+	struct pb_str node_name;
+};
+
+/* A group inside "modules". */
+struct pbi_cfg_module {
+	bool required, load;
 };
 
 /* What yate.conf says, by pbi_main_rows. */
@@ -66,9 +72,30 @@ struct pbi_main {
 	int64_t maxmsgrate, maxmsgage, maxqueued, maxevents;
 	int64_t restarts, timejump, warntime;
 	int64_t nodebits, nodeid;
+	int64_t timeout_ms, maxroute, maxchans; /* [telephony] */
+	struct {	/* for who asks; the reader goes by pb_engine.rules */
+		int64_t max_depth;
+		bool no_silent, loop_check, include_empty, warnings;
+	} conf;
+	struct pb_str app_prefix, report_version, report_status;
 };
 
 struct pb_watchdog;
+/*
+ * The main file and engine.cfg as one reading found them; immutable. The control
+ * thread goes by e->base, each loop by what it was shown (e->base_seen), so that
+ * a slice of it is good for the turn in which it was asked for.
+ */
+struct pbi_base {
+	struct pb_arena *arena;
+	struct pb_conf *main;
+	struct pbi_main yate;
+	struct pb_cfg *cfg;
+	struct pbi_cfg set;
+};
+
+/* What a reload put aside until it is confirmed; reload.c. */
+struct pbi_undo;
 
 struct pb_engine {
 	struct pb_engine_args args;
@@ -77,16 +104,30 @@ struct pb_engine {
 	struct pb_loops *loops;
 	struct pb_bus *bus;
 	struct pb_pool *pool;
-	struct pb_conf *main;
-	struct pb_cfg *cfg;
-	struct pbi_cfg set; /* engine.cfg */
-	struct pbi_main yate; /* yate.conf; the control thread's after the start */
+	struct pbi_base *base, *base_at_start; /* that of the start stays to the end: slices of it are kept */
+	struct pbi_base *base_seen[PB_LOOPS_MAX];
+	struct pb_conf_rules rules;
+	struct pb_conf *main; /* base's */
+	struct pb_cfg *cfg;   /* base's */
+	struct pbi_cfg set;   /* engine.cfg as of start, for good; any thread */
+	/* yate.conf. What may change on reload is written on call loop 0 while the
+	 * control thread waits: those two may read it. */
+	struct pbi_main yate;
+	struct pbi_undo *undo; /* NULL: no reload waits to be confirmed */
+	unsigned undo_count;
+	struct pb_timer undo_timer; /* on call loop 0 */
+	_Atomic uint64_t undo_due_ms; /* that loop's clock; 0: none */
 	_Atomic int accept; /* enum pb_accept */
 	struct pb_alarm_hook *_Atomic alarm_hook;
 	struct pbi_module *modules[PBI_MODULES_MAX];
 	unsigned module_count;
 	struct run_param *params;
-	unsigned param_count;
+	_Atomic unsigned param_count;
+	struct pb_arena *late_params; /* of those added while running */
+	struct pbi_off {	      /* modules that are there and not wanted */
+		const struct pb_module *d;
+	} off[PBI_MODULES_MAX];
+	unsigned off_count;
 	struct pb_timer tick;
 	struct pb_work tick_start;
 	uint64_t tick_wall_us; /* wall clock of the last one */
@@ -112,14 +153,37 @@ enum { PBI_ENG_LOADED, PBI_ENG_NOT_LOADED, PBI_ENG_START_FAILED, PBI_ENG_RELOADE
        PBI_ENG_COMMAND, PBI_ENG_BUSY, PBI_ENG_ORPHAN, PBI_ENG_IGNORED, PBI_ENG_SIGNAL };
 extern const struct pb_log_row pbi_engine_rows[];
 
+/* base.c */
+/* At the start the main file is read twice, so that its conditions see the run
+ * parameters that its values make; the first time silently. */
+int pbi_base_first(struct pb_engine *e, struct pb_findings *f);
+int pbi_base_again(struct pb_engine *e, struct pb_findings *f);
+/* For a reload: both files; the result is not in force yet. */
+int pbi_base_read(struct pb_engine *e, struct pb_findings *f, struct pbi_base **out);
+/* From here on `b` is in force, on every loop. @return the one before. */
+struct pbi_base *pbi_base_take(struct pb_engine *e, struct pbi_base *b);
+/* Not that of the start, which pbi_base_end lets go. */
+void pbi_base_free(struct pb_engine *e, struct pbi_base **b);
+/* All there are, at the end. */
+void pbi_base_end(struct pb_engine *e);
+/* The one that the caller's thread goes by. */
+const struct pbi_base *pbi_base_of(const struct pb_engine *e);
+
+/* control.c */
+void pbi_request(struct pb_engine *e, const struct pb_control *c);
+
+/* reload.c */
+/* What waits to be confirmed stays as it is. The loops run still, or never did. */
+void pbi_undo_end(struct pb_engine *e);
+
 /* mainrows.c */
 extern const struct pb_opt pbi_main_rows[];
 /** What the engine itself takes from it. @return 0, -EINVAL (errors among the findings), -ENOMEM. */
 int pbi_main_read(const struct pb_conf *main, struct pbi_main *out, struct pb_arena *a, struct pb_findings *f);
 
 /* params.c */
-void pbi_params_early(struct pb_engine *e); /* before the main file is read: it may ask */
-void pbi_params_late(struct pb_engine *e);
+/* Between the two readings of the main file: all of them, in their order. */
+void pbi_params_fill(struct pb_engine *e, struct pb_findings *f);
 
 /* guard.c */
 int pbi_guard_start(struct pb_engine *e);
@@ -136,6 +200,14 @@ enum pbi_jump pbi_clock_jump(uint64_t last_us, uint64_t now_us, int64_t limit_s,
 /* Broadcast `name` from the control thread and wait for the end of its walk. */
 bool pbi_ask_and_wait(struct pb_engine *e, const char *name, struct pb_str plugin);
 
+/* application.c: what [application] of the main file says of itself */
+void pbi_application_version(const struct pb_engine *e, struct pb_text *t);
+void pbi_application_head(const struct pb_engine *e, struct pb_status *status);
+bool pbi_is_application_key(struct pb_str key);
+
+/* debuglines.c: [debug] of the main file, each line to whom it names */
+void pbi_debug_lines(struct pb_engine *e);
+
 /* module.c */
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
 int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);
@@ -146,7 +218,11 @@ void pbi_module_stop(struct pbi_module *m);
 void pbi_module_free(struct pbi_module **m);
 void pbi_settings_put(struct pbi_settings *s);
 struct pbi_module *pbi_module_find(struct pb_engine *e, struct pb_str name);
+/* Does `name`, with or without suffix, mean it? */
+bool pbi_module_is(const struct pb_module *d, struct pb_str name);
 struct pb_conf_env pbi_conf_env(struct pb_engine *e);
+/* By command line, engine.cfg and the main file: is it required, is it to be loaded? */
+bool pbi_module_required(struct pb_engine *e, const struct pb_module *d);
 int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_reg **out);
 
 /* status.c, commands.c: handlers that the engine adds for every module */

@@ -232,6 +232,7 @@ int pb_engine_start(struct pb_engine *e)
 	pb_log_output(PB_STR("Initialization complete"));
 	pbi_ask_and_wait(e, "engine.start", PB_STR_NULL);
 	pb_loop_call(first, pbi_tick_start, e);
+	pbi_debug_lines(e);
 	say_started(e, pb_loop_read_us(first) - begin_us);
 	return 0;
 }
@@ -295,6 +296,7 @@ void pb_engine_stop(struct pb_engine *e)
 	e->stopping = true;
 	pb_engine_set_accept(e, PB_ACCEPT_REJECT);
 	pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_STOPPING], "stopping: no new calls");
+	pbi_undo_end(e);
 	ask_for_patience(e);
 	pbi_ask_and_wait(e, "engine.halt", PB_STR_NULL);
 	pass_time(e, 200, false);

@@ -1,5 +1,5 @@
 /*
- * Modules: found, read, started, stopped.
+ * Modules: read, started, stopped (found and loaded: modload.c).
  *
  * A module's code is a constant descriptor; what it has at run time is in struct
  * pbi_module: settings behind a pointer that reload exchanges, and one context a
@@ -8,10 +8,7 @@
  */
 #include "bus/engine_impl.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #define SETTINGS_LIMIT (256u << 20)
 
@@ -58,7 +55,7 @@ static bool env_loaded(void *arg, struct pb_str module)
 
 struct pb_conf_env pbi_conf_env(struct pb_engine *e)
 {
-	return (struct pb_conf_env){ .run_param = env_param, .loaded = env_loaded, .arg = e };
+	return (struct pb_conf_env){ .run_param = env_param, .loaded = env_loaded, .arg = e, .rules = &e->rules };
 }
 
 /* The module's file into fresh settings. What it says wrong is a finding; an
@@ -97,180 +94,6 @@ int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_sett
 	}
 	*out = s;
 	return 0;
-}
-
-/* ---- Finding and loading ----------------------------------------------------------- */
-
-/* "ysipchan.yate", "ysipchan", "sip" -> the name without suffix. */
-static struct pb_str base_name(struct pb_str file)
-{
-	static const struct pb_str suffixes[] = { PB_STR_INIT(".yate"), PB_STR_INIT(".so") };
-
-	for (size_t i = 0; i < 2; i++) {
-		if (pb_str_ends(file, suffixes[i]))
-			return pb_str_head(file, file.n - suffixes[i].n);
-	}
-	return file;
-}
-
-static bool is_called(const struct pb_module *d, struct pb_str name)
-{
-	struct pb_str list = pb_str_z(d->aliases), item;
-
-	name = base_name(name);
-	if (pb_str_eq(name, pb_str_z(d->name)))
-		return true;
-	while (pb_str_cut(&list, ',', &item)) {
-		if (pb_str_eq(pb_str_trim(item), name))
-			return true;
-	}
-	return false;
-}
-
-struct pbi_module *pbi_module_find(struct pb_engine *e, struct pb_str name)
-{
-	for (unsigned i = 0; i < e->module_count; i++) {
-		if (is_called(e->modules[i]->d, name))
-			return e->modules[i];
-	}
-	return NULL;
-}
-
-bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module)
-{
-	return pbi_module_find((struct pb_engine *)(uintptr_t)e, module) != NULL;
-}
-
-/* [modules] FILE.yate=BOOL, an empty value means yes; else [general] modload. */
-static bool wanted(struct pb_engine *e, const struct pb_module *d)
-{
-	bool def = pb_conf_get_bool(e->main, PB_STR("general"), PB_STR("modload"), true);
-	const struct pb_conf_section *s = pb_conf_section(e->main, PB_STR("modules"));
-
-	for (size_t i = 0; s && i < s->count; i++) {
-		if (!is_called(d, s->entries[i].key))
-			continue;
-		return !s->entries[i].value.n || pb_str_to_bool(s->entries[i].value, def);
-	}
-	return def;
-}
-
-static int add_module(struct pb_engine *e, const struct pb_module *d, void *dl)
-{
-	struct pbi_module *m;
-
-	if (e->module_count == PBI_MODULES_MAX)
-		return -ENOSPC;
-	m = pb_alloc_zero(1, sizeof(*m));
-	if (!m)
-		return -ENOMEM;
-	m->d = d;
-	m->e = e;
-	m->dl = dl;
-	e->modules[e->module_count++] = m;
-	if (d->log)
-		pb_log_register(d->log);
-	return 0;
-}
-
-static int load_file(struct pb_engine *e, const char *path)
-{
-	void *dl = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const struct pb_module *d = dl ? dlsym(dl, "pb_module_descriptor") : NULL;
-	int err;
-
-	if (!d) {
-		pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_NOT_LOADED], "module %s not loaded: %s", path,
-		       dlerror());
-		goto out;
-	}
-	if (d->abi != PB_MODULE_ABI) {
-		pb_log(&pbi_engine_log, &pbi_engine_rows[PBI_ENG_NOT_LOADED],
-		       "module %s not loaded: made for interface %u, this engine has %u", path, d->abi,
-		       PB_MODULE_ABI);
-		goto out;
-	}
-	if (!wanted(e, d) || pbi_module_find(e, pb_str_z(d->name)))
-		goto out;
-	err = add_module(e, d, dl);
-	if (!err)
-		return 0;
-out:
-	if (dl)
-		dlclose(dl);
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The *.so files of a folder in order of name, so that a start repeats. */
-static int load_dir(struct pb_engine *e, const char *dir)
-{
-	DIR *d = opendir(dir);
-	const char *files[PBI_MODULES_MAX];
-	struct dirent *it;
-	size_t n = 0;
-	int err = 0;
-
-	if (!d)
-		return 0;
-	while ((it = readdir(d)) && n < PBI_MODULES_MAX) {
-		if (pb_str_ends(pb_str_z(it->d_name), PB_STR(".so"))) {
-			struct pb_str p = pb_arena_printf(e->arena, "%s/%s", dir, it->d_name);
-
-			if (p.p)
-				files[n++] = p.p;
-		}
-	}
-	closedir(d);
-	qsort(files, n, sizeof(files[0]), by_name);
-	for (size_t i = 0; i < n && !err; i++)
-		err = load_file(e, files[i]);
-	return err;
-}
-
-/* Names in [modules] that nothing answers to are findings with a suggestion. */
-static void check_names(struct pb_engine *e, struct pb_findings *f)
-{
-	const struct pb_conf_section *s = pb_conf_section(e->main, PB_STR("modules"));
-	struct pb_str known[PBI_MODULES_MAX * 2];
-	size_t n = 0;
-
-	for (unsigned i = 0; i < e->module_count; i++) {
-		struct pb_str list = pb_str_z(e->modules[i]->d->aliases), item;
-
-		known[n++] = pb_str_z(e->modules[i]->d->name);
-		if (pb_str_cut(&list, ',', &item))
-			known[n++] = item;
-	}
-	for (size_t i = 0; s && i < s->count; i++) {
-		struct pb_str name = base_name(s->entries[i].key), near;
-
-		if (pbi_module_find(e, name) || !pb_str_to_bool(s->entries[i].value, true))
-			continue;
-		near = pb_suggest(name, known, n);
-		pb_findings_add(f, s->entries[i].key_at, PB_SEV_WARNING, PB_FIND(UNKNOWN_MODULE),
-				near.p ? "unknown module '%.*s', did you mean '%.*s'?" : "unknown module '%.*s'%.*s",
-				PB_STR_F(name), PB_STR_F(near));
-	}
-}
-
-int pbi_modules_load(struct pb_engine *e, struct pb_findings *f)
-{
-	int err = add_module(e, &pbi_engine_module, NULL);
-
-	for (size_t i = 0; e->args.built_in && e->args.built_in[i] && !err; i++) {
-		if (wanted(e, e->args.built_in[i]))
-			err = add_module(e, e->args.built_in[i], NULL);
-	}
-	for (size_t i = 0; e->args.module_dirs && e->args.module_dirs[i] && !err; i++)
-		err = load_dir(e, e->args.module_dirs[i]);
-	if (!err)
-		check_names(e, f);
-	return err;
 }
 
 /* ---- Starting and stopping ------------------------------------------------------------ */

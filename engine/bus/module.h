@@ -146,8 +146,36 @@ int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, cons
 /** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
 struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name);
 bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);
-/** Value of the main configuration (yate.conf), as of start. Any thread. */
+/**
+ * One more, by `NAME=VALUE` of the console; the value is expanded and trimmed.
+ *
+ * @thread  Call loop 0.
+ * @return 0, -EEXIST (none is overwritten), -ENOSPC, -ENOMEM.
+ */
+int pb_engine_add_run_param(struct pb_engine *e, struct pb_str name, struct pb_str value);
+/**
+ * Value of the main file (yate.conf) in force. A hook of the start may keep the
+ * slice, who asks later has it for this turn.
+ *
+ * @thread  Loops and the control thread.
+ */
 struct pb_str pb_engine_main(const struct pb_engine *e, struct pb_str section, struct pb_str key);
+/** Shared variable by [variables] of the main file as of start; absent when unknown. Any thread. */
+struct pb_str pb_engine_variable(const struct pb_engine *e, struct pb_str name);
+/** [telephony]: what a driver does unless its own file says otherwise; 0: no limit. Threads as above. */
+struct pb_telephony {
+	unsigned timeout_ms, max_routing, max_chans;
+};
+struct pb_telephony pb_engine_telephony(const struct pb_engine *e);
+/**
+ * Read CONFDIR/`name`.conf with all it includes and write it as one file,
+ * CONFDIR/`name`.conf.merged, whose path is left in `path` (of `a`) in any case.
+ * Reads and writes files: not from a loop that owns calls.
+ *
+ * @thread  Any, a helper thread too.
+ * @return 0; -EINVAL: it cannot be loaded; else it was not saved, and why.
+ */
+int pb_engine_merge_conf(struct pb_engine *e, struct pb_str name, struct pb_arena *a, struct pb_str *path);
 /**
  * Expand ${run parameters} in `text`.
  */
@@ -160,6 +188,9 @@ void pb_engine_reload(struct pb_engine *e, struct pb_str module);
 /** The same; rolled back to what was in force unless confirmed within `seconds`. */
 void pb_engine_reload_tentatively(struct pb_engine *e, struct pb_str module, unsigned seconds);
 void pb_engine_confirm(struct pb_engine *e);
+/** Milliseconds until the last reload is rolled back; 0: it is in force for good.
+ * @thread a loop's. */
+uint64_t pb_engine_unconfirmed_ms(const struct pb_engine *e);
 /** End the process with this code after a clean stop; any thread. */
 void pb_engine_halt(struct pb_engine *e, int code);
 /** Start anew, at once or when idle. @return false: nobody would start it again. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "bus/foreign.h"
 #include "loop/addr.h"
 
 /* More names than this are not searched for one that is near. */
@@ -36,15 +37,16 @@ static bool is_pattern(const char *section)
 }
 
 /* "listener *" against "listener udp"; "*" takes all. */
-static bool pattern_takes(const char *pattern, struct pb_str name)
+bool pb_opt_section_takes(struct pb_str as, struct pb_str name)
 {
-	struct pb_str head = pb_str(pattern, strlen(pattern) - 1);
+	struct pb_str head = pb_str_head(as, as.n - 1);
 
+	if (!pb_str_ends(as, PB_STR("*")))
+		return pb_str_eq(as, name);
 	return pb_str_starts(name, head) && (!head.n || name.n > head.n);
 }
 
-/* Does the row have a place in the settings? */
-static bool is_stored(const struct pb_opt *row)
+bool pb_opt_is_stored(const struct pb_opt *row)
 {
 	return row->type != PB_OPT_OTHER && !(row->flags & (PB_OPT_ACCEPTED | PB_OPT_PREFIX));
 }
@@ -214,7 +216,7 @@ static void read_value(struct job *j, const struct pb_opt *row, const struct pb_
 /* ---- Keys ------------------------------------------------------------------------ */
 
 /* Exact names win over prefixes, whatever their order. */
-static const struct pb_opt *find_row(const struct pb_opt *rows, const char *as, struct pb_str key)
+const struct pb_opt *pb_opt_find(const struct pb_opt *rows, const char *as, struct pb_str key)
 {
 	const struct pb_opt *prefix = NULL;
 
@@ -252,6 +254,18 @@ static const char *right_section(const struct pb_opt *rows, const char *as, stru
 	return NULL;
 }
 
+/* A key that users of the section's file may have, though nothing comes of it. */
+static bool tell_foreign(struct job *j, const struct pb_conf_section *s, const struct pb_conf_entry *e)
+{
+	const char *doc;
+
+	if (pbi_foreign_find(s->conf, s->name, e->key, &doc) != PBI_FOREIGN_KEY)
+		return false;
+	pb_findings_add(j->f, e->key_at, PB_SEV_NOTE, PB_FIND(NO_EFFECT), "'%.*s' has no effect here",
+			PB_STR_F(e->key));
+	return true;
+}
+
 static void tell_unknown_key(struct job *j, const char *as, const struct pb_conf_entry *e)
 {
 	struct pb_str near = near_key(j->rows, as, e->key);
@@ -274,11 +288,12 @@ static void tell_unknown_key(struct job *j, const char *as, const struct pb_conf
 static void read_entry(struct job *j, const char *as, const struct pb_conf_section *s,
 		       const struct pb_conf_entry *e)
 {
-	const struct pb_opt *row = find_row(j->rows, as, e->key);
+	const struct pb_opt *row = pb_opt_find(j->rows, as, e->key);
 	const struct pb_conf_entry *first;
 
 	if (!row) {
-		tell_unknown_key(j, as, e);
+		if (!tell_foreign(j, s, e))
+			tell_unknown_key(j, as, e);
 		return;
 	}
 	if (row->flags & PB_OPT_ACCEPTED) {
@@ -286,7 +301,7 @@ static void read_entry(struct job *j, const char *as, const struct pb_conf_secti
 				"'%.*s' has no effect here", PB_STR_F(e->key));
 		return;
 	}
-	if (!is_stored(row))
+	if (!pb_opt_is_stored(row))
 		return;
 	first = pb_conf_find(s, e->key);
 	if (first == e)
@@ -307,7 +322,7 @@ static void read_entries(struct job *j, const char *as, const struct pb_conf_sec
 
 /* The row section that describes `name`: its own name, else a pattern, the
  * longest first; NULL: none. */
-static const char *describing(const struct pb_opt *rows, struct pb_str name)
+const char *pb_opt_section(const struct pb_opt *rows, struct pb_str name)
 {
 	const char *best = NULL;
 
@@ -316,11 +331,23 @@ static const char *describing(const struct pb_opt *rows, struct pb_str name)
 
 		if (!is_pattern(as) && pb_str_eq(name, pb_str_z(as)))
 			return as;
-		if (is_pattern(as) && pattern_takes(as, name) &&
+		if (is_pattern(as) && pb_opt_section_takes(pb_str_z(as), name) &&
 		    (!best || strlen(as) > strlen(best)))
 			best = as;
 	}
 	return best;
+}
+
+static bool tell_foreign_section(struct job *j, const struct pb_conf_section *s)
+{
+	if (pbi_foreign_find(s->conf, s->name, PB_STR_NULL, NULL) == PBI_FOREIGN_UNKNOWN)
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		if (!tell_foreign(j, s, &s->entries[i]))
+			pb_findings_add(j->f, s->entries[i].key_at, PB_SEV_WARNING, PB_FIND(UNKNOWN_KEY),
+					"unknown key '%.*s'", PB_STR_F(s->entries[i].key));
+	}
+	return true;
 }
 
 static void tell_unknown_section(struct job *j, const struct pb_conf_section *s)
@@ -355,7 +382,7 @@ void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena 
 	struct job j = { .rows = rows, .settings = settings, .a = a };
 
 	for (const struct pb_opt *r = rows; r && r->type != PB_OPT_END; r++) {
-		if (is_stored(r) && !is_pattern(section_of(r)))
+		if (pb_opt_is_stored(r) && !is_pattern(section_of(r)))
 			put_default(&j, r);
 	}
 }
@@ -366,7 +393,7 @@ void pb_opt_section_defaults(const struct pb_opt *rows, const char *as, void *se
 	struct job j = { .rows = rows, .settings = settings, .a = a };
 
 	for (const struct pb_opt *r = rows; r->type != PB_OPT_END; r++) {
-		if (is_stored(r) && !strcmp(section_of(r), as))
+		if (pb_opt_is_stored(r) && !strcmp(section_of(r), as))
 			put_default(&j, r);
 	}
 }
@@ -380,12 +407,12 @@ int pb_opt_read(const struct pb_opt *rows, const struct pb_conf *c, void *settin
 		return 0;
 	for (size_t i = 0; i < pb_conf_sections(c); i++) {
 		const struct pb_conf_section *s = pb_conf_section_at(c, i);
-		const char *as = describing(rows, s->name);
+		const char *as = pb_opt_section(rows, s->name);
 
-		if (!as)
-			tell_unknown_section(&j, s);
-		else if (!is_pattern(as))
+		if (as && !is_pattern(as))
 			read_entries(&j, as, s);
+		else if (!as && !tell_foreign_section(&j, s))
+			tell_unknown_section(&j, s);
 	}
 	return job_result(&j);
 }

@@ -43,6 +43,19 @@ struct pb_opt {
 	const char *section;
 };
 
+/** Does the section of a row, which may be a pattern, mean the section `name`? */
+bool pb_opt_section_takes(struct pb_str as, struct pb_str name);
+/** The rows' section that describes `name`; NULL: none does. */
+const char *pb_opt_section(const struct pb_opt *rows, struct pb_str name);
+/** The row that describes `key` of section `as` (of pb_opt_section); NULL: none. */
+const struct pb_opt *pb_opt_find(const struct pb_opt *rows, const char *as, struct pb_str key);
+/** Has it a place in the settings? */
+bool pb_opt_is_stored(const struct pb_opt *row);
+/** Are the values in two settings the same? */
+bool pb_opt_same(const struct pb_opt *row, const void *a, const void *b);
+/** The value as one would write it; a secret as "(hidden)". */
+void pb_opt_show(const struct pb_opt *row, const void *settings, struct pb_text *t);
+
 /** Fill `settings` with the defaults of every row whose section is no pattern. */
 void pb_opt_defaults(const struct pb_opt *rows, void *settings, struct pb_arena *a);
 /** The same of the rows whose .section is `as`, which may be a pattern. */

@@ -72,7 +72,7 @@ void pb_driver_free(struct pb_driver **d);
  * `struct pb_driver *`.
  */
 int pb_driver_add_handlers(struct pb_ctx *cx, const char *prefix);
-/** Limits that a reload may change. 0: none. */
+/** Limits of this loop's driver that a reload may change. 0: its part of what [telephony] of the main file says. */
 void pb_driver_limits(struct pb_driver *d, unsigned max_chans, unsigned max_routing, unsigned timeout_ms);
 const struct pb_driver_counts *pb_driver_counts(const struct pb_driver *d);
 /** Status counts and items of this loop: routed, routing, total, chans. */

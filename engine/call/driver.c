@@ -38,6 +38,7 @@ int pb_driver_new(const struct pb_ctx *cx, const char *prefix, const struct pb_c
 	}
 	d->calls->drivers++;
 	pb_log_register(&call_log);
+	pb_driver_limits(d, 0, 0, 0);
 	*out = d;
 	return 0;
 }
@@ -61,11 +62,20 @@ void pb_driver_free(struct pb_driver **dp)
 	pb_free(d);
 }
 
+/* Each loop has its part of a limit, rounded up. */
+static unsigned share_of(unsigned limit, unsigned loops)
+{
+	return (limit + loops - 1) / loops;
+}
+
 void pb_driver_limits(struct pb_driver *d, unsigned max_chans, unsigned max_routing, unsigned timeout_ms)
 {
-	d->max_chans = max_chans;
-	d->max_routing = max_routing;
-	d->timeout_ms = timeout_ms;
+	struct pb_telephony all = pb_engine_telephony(pb_engine_of(&d->cx));
+	unsigned loops = d->calls->loops;
+
+	d->max_chans = max_chans ? max_chans : share_of(all.max_chans, loops);
+	d->max_routing = max_routing ? max_routing : share_of(all.max_routing, loops);
+	d->timeout_ms = timeout_ms ? timeout_ms : all.timeout_ms;
 }
 
 const struct pb_driver_counts *pb_driver_counts(const struct pb_driver *d)

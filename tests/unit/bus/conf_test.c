@@ -96,6 +96,13 @@ static void lines(void)
 		{ "[a]\n# no comment\n#x=1", "[a]# no comment;#x=1;", "conf-011:2 " },
 		{ "[a]\nb=1\\", "[a]b=1;", "conf-021:2 " },
 		{ "[a]\nb==1=2", "[a]b==1=2;", "" },
+		{ "[a]b]c\n\t \n \tx\t=\t1\t\n", "[a]x=1;", "" },
+		{ "[a]\n=x\\\n[b]\ny=1", "[a][b]y=1;", "conf-007:2 " }, /* no key: not continued */
+		{ "[a]\nx=\\\n\\\n1", "[a]x=1;", "" },
+		{ "[a]\nx= \\\n", "[a]x=;", "conf-021:2 " },
+		{ "[a]\nx=1\nX=2\nx=3", "[a]x=1;X=2;x=3;", "" },
+		{ "[$once]\nx=1\n[$init]\ny=1", "[$once]x=1;[$init]y=1;", "" },
+		{ "[$ enabled no]\nx=1", "[$ enabled no]x=1;", "" },
 		{ "[A]\nb=\n[a]\nB", "[A]b=;[a]B;", "" },
 		{ "[${nodename}]\na=${nodename}\n[x${empty}]\nb=1\n[${empty}]\nc=1\n[${none$dflt}]"
 		  "\nd=1",
@@ -125,6 +132,11 @@ static void conditionals(void)
 		  "${off}]\nf=1",
 		  "[a]c=1;d=1;", "" },
 		{ "[a]\n[$enabled anything]\nb=1", "[a]b=1;", "conf-008:2 " },
+		{ "[a]\n[$enabled]\nb=1\n[ $enabled  toggle ]\nc=1", "[a]b=1;", "" },
+		{ "[a]\n[$enabled no]\n[$enabled elseif no]\nb=1\n[$enabled elseif yes]\nc=1\n[$enabled else]\nd=1",
+		  "[a]c=1;", "" },
+		{ "[a]\n[$enabled $filled ${empty}]\nb=1\n[$enabled $not $empty ${nodename}]\nc=1", "[a]c=1;", "" },
+		{ "[a]\n[$enabled $bool ${none$yes}]\nb=1\n[$enabled $not ${off}]\nc=1", "[a]b=1;c=1;", "" },
 		{ "[a]\n[$enabled $load x]\nb=1", "[a]b=1;", "conf-008:2 " },
 		{ "[a]\n[$enabled no]\nx=1\\\n[$enabled]\n[$include nowhere]\n[$enabled]\nb=1",
 		  "[a]b=1;", "" },
@@ -299,6 +311,10 @@ static void make_files(void)
 	put_file("inc.conf", "top=1\n[b]\nz=1\n[$enabled no]\n");
 	put_file("loop.conf", "[a]\nx=1\n[$include loop.conf]\ny=1\n");
 	put_file("need.conf", "[a]\nx=1\n[$require none]\ny=1\n");
+	put_file("empty.conf", "[a]\nx=1\n[$include ${none}]\n[$includesilent ${none}]\ny=1\n");
+	put_file("needempty.conf", "[a]\nx=1\n[$require ${none}]\ny=1\n");
+	put_file("own.conf", "[${nodename}]\nx=1\n[$include own.${nodename}]\nz=1\n");
+	put_file("own.alpha", "[b]\ny=1\n");
 	put_file("deep.conf", "[a]\n[$include sub/deep1]\n");
 	put_file("sub/2.conf", "two=2\n");
 	put_file("sub/10.conf", "ten=10\n[$include 2.conf]\n");
@@ -336,6 +352,9 @@ static void includes(void)
 		{ "main.conf", 0, "[a]x=1;top=1;y=2;ten=10;two=2;two=2;[b]z=1;", "conf-001:6:1 " },
 		{ "loop.conf", 0, "[a]x=1;y=1;", "conf-002:3:1 " },
 		{ "need.conf", -EINVAL, "[a]x=1;y=1;", "conf-001:3:2 " },
+		{ "empty.conf", 0, "[a]x=1;y=1;", "conf-003:3:1 " },
+		{ "needempty.conf", -EINVAL, "[a]x=1;y=1;", "conf-003:3:2 " },
+		{ "own.conf", 0, "[alpha]x=1;z=1;[b]y=1;", "" },
 		{ "none.conf", -ENOENT, "", "conf-001:0:2 " },
 		{ "sub", -EISDIR, "", "conf-001:0:2 " },
 	};

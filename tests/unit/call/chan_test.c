@@ -48,13 +48,19 @@ static void hear(struct hand *h)
 	pass_ms(1);
 }
 
-static void up(void)
+static void up_with(const char *main_file)
 {
 	conf_new();
+	conf_write("yate.conf", main_file);
 	fake_slow = false;
 	CU_ASSERT_EQUAL_FATAL(engine_up(modules), 0);
 	pass_ms(1);
 	look();
+}
+
+static void up(void)
+{
+	up_with("");
 }
 
 static void down(void)
@@ -443,6 +449,50 @@ static void times(void)
 	down();
 }
 
+struct room {
+	struct pb_driver *driver;
+	bool any;
+};
+
+static void do_ask_room(void *arg)
+{
+	struct room *r = arg;
+
+	r->any = pb_driver_accepts(r->driver);
+}
+
+static bool has_room(unsigned i)
+{
+	struct room r = { .driver = fake_on(i) };
+
+	pb_loop_call(at(i), do_ask_room, &r);
+	return r.any;
+}
+
+/* [telephony] of the main file, for a driver that says nothing of its own. */
+static void telephony(void)
+{
+	struct hand route = { "call.route", "x", .verdict = PB_HANDLED, .silent = true };
+	struct hand exec = { "call.execute", .verdict = PB_HANDLED, .silent = true };
+	struct leg l;
+
+	up_with("[telephony]\ntimeout=9000\nmaxchans=6\n");
+	hear(&route);
+	hear(&exec);
+	l = leg_new(1, false);
+	CU_ASSERT_TRUE(has_room(1));
+	leg_new(1, false);
+	CU_ASSERT_FALSE(has_room(1)); /* two of six: there are three loops */
+	CU_ASSERT_TRUE(has_room(2));
+	on_loop(1, do_route, &l);
+	look();
+	pass_ms(8900);
+	PB_SAME(look(), "");
+	pass_ms(200);
+	PB_SAME(look(), "fake/1:drop=timeout");
+	down();
+}
+
 static void disguised(void)
 {
 	struct hand answered = { "call.answered", .verdict = PB_PASS };
@@ -485,5 +535,5 @@ PB_TESTS("call/chan", { "ids name their loop", ids }, { "a channel that has gone
 	 { "the last chance", last_chance }, { "ends while it asks", ends_while_asking },
 	 { "joined, and one leg ends", joined }, { "kept by somebody", kept_by_somebody },
 	 { "dropped: one, a driver's, all", drops }, { "drops that take their time", slow_drops },
-	 { "notices in order", in_order }, { "maxcall and timeout", times }, { "masquerade", disguised },
+	 { "notices in order", in_order }, { "maxcall and timeout", times }, { "limits of all drivers", telephony }, { "masquerade", disguised },
 	 { "events find their leg", events })
