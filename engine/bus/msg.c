@@ -21,12 +21,15 @@
 
 #define FIRST_PARAMS 24
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
-#define __SANITIZE_ADDRESS__
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define EVERY_LIFE_SEEN
 #endif
 #endif
-#ifdef __SANITIZE_ADDRESS__
-static const unsigned cache_max; /* 0: let the sanitizer see every use after free */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVERY_LIFE_SEEN
+#endif
+#ifdef EVERY_LIFE_SEEN
+static const unsigned cache_max; /* 0: let the sanitizer see where each message begins and ends */
 #else
 static const unsigned cache_max = 64;
 #endif
