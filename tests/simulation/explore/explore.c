@@ -102,7 +102,9 @@ static const struct play plays[] = {
 		     { 'b', "m", 20, PB_HERE, 0, { PASS } },
 		     { 'c', "n", 15, PB_HOME, 2, { HOLD } } } },
 	{ "broadcast", "m", .question = true, .broadcast = true,
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD, HANDLE } }, { 'b', "m", 20, PB_HERE, 0, { HOLD, HANDLE } } } },
+	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD, HANDLE } },
+		     { 'b', "m", 20, PB_HERE, 0, { HOLD, HANDLE } },
+		     { 'c', "m", 25, PB_HERE, 0, { PASS } } } },
 	{ "notice", "chan.text", .question = true,
 	  .parts = { { 'a', "chan.text", 10, PB_HOME, 1, { HOLD } },
 		     { 'b', "chan.text", 20, PB_HERE, 0, { HOLD, HOLD_GIVE_UP } } } },
@@ -162,6 +164,7 @@ static void check_place(const struct part *p, const struct pb_msg *m)
 
 static BOOK enum pb_verdict play_part(struct pb_msg *m, struct pb_ctx *cx)
 {
+	const struct asked *q = &book.asked[asked_of(m)];
 	struct role *r = cx->arg;
 	struct held *h;
 	enum deed d;
@@ -180,7 +183,7 @@ static BOOK enum pb_verdict play_part(struct pb_msg *m, struct pb_ctx *cx)
 		return PB_HANDLED;
 	}
 	if (d == ASK) {
-		ask("inner", false, NULL);
+		ask("inner", q, NULL);
 		return PB_PASS;
 	}
 	h = hold(m, r->part->tag, d == HOLD_LONG ? 10 * MESSAGE_MS : 0);
@@ -191,8 +194,22 @@ static BOOK enum pb_verdict play_part(struct pb_msg *m, struct pb_ctx *cx)
 	if (d == HOLD_REMOVE && r->reg)
 		exit_stage(r);
 	if (d == HOLD_ASK)
-		ask("inner", false, h);
+		ask("inner", q, h);
 	return PB_HOLD;
+}
+
+BOOK void check_met(const struct pb_msg *m, bool handled)
+{
+	struct pb_str in = pb_msg_get(m, PB_STR("in"));
+
+	if ((handled && !now->broadcast) || now->parked_max)
+		return;
+	for (const struct part *p = now->parts; p < now->parts + PARTS && p->tag; p++) {
+		if (roles[p - now->parts].gone || !pb_str_eq(pb_msg_name(m), pb_str_z(p->message)))
+			continue;
+		if (pb_str_chr(in, p->tag) < 0)
+			fault("a handler was left out");
+	}
 }
 
 /* One that is added in the middle: walks that began before do not meet it. */
@@ -298,7 +315,7 @@ static BOOK void do_add(void *arg)
 static void do_ask(void *arg)
 {
 	(void)arg;
-	ask(now->message, false, NULL);
+	ask(now->message, NULL, NULL);
 }
 
 static BOOK void step_take(struct step s)

@@ -95,8 +95,8 @@ extern unsigned faults;
 
 /** A message with its number, for on_done. */
 struct pb_msg *ask_msg(const char *name, unsigned origin, bool question, struct asked **out);
-/** Dispatch on the present loop. */
-void ask(const char *name, bool question, struct held *resumes);
+/** Dispatch on the present loop; inside `outer` (may be NULL), whose time it has. */
+void ask(const char *name, const struct asked *outer, struct held *resumes);
 void on_done(struct pb_msg *m, bool handled, void *arg);
 void on_hook(const struct pb_msg *m, bool handled, struct pb_ctx *cx);
 void on_merge(struct pb_msg *m, struct pb_msg *const *parts, unsigned n, void *arg);
@@ -122,5 +122,7 @@ extern enum when_told when_told;
 /* ---- Steps (explore.c) --------------------------------------------------------- */
 
 void steps_print(FILE *to);
+/** At the end of a walk: a fault when it has left out a handler. */
+void check_met(const struct pb_msg *m, bool handled);
 
 #endif

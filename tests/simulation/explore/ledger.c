@@ -83,14 +83,15 @@ BOOK struct pb_msg *ask_msg(const char *name, unsigned origin, bool question, st
 	return m;
 }
 
-BOOK void ask(const char *name, bool question, struct held *resumes)
+BOOK void ask(const char *name, const struct asked *outer, struct held *resumes)
 {
 	struct asked *q;
-	struct pb_msg *m = ask_msg(name, pb_loop_index(pb_loop_current()), question, &q);
+	struct pb_msg *m = ask_msg(name, pb_loop_index(pb_loop_current()), false, &q);
 
 	q->resumes = resumes;
+	q->since_ms = outer ? outer->since_ms : time_ms();
 	q->begun = q->origin < pb_loops_calls(pb_bus_loops(bus));
-	pb_bus_dispatch(bus, m, question ? &questions : NULL, on_done, q);
+	pb_bus_dispatch(bus, m, NULL, on_done, q);
 }
 
 BOOK void on_done(struct pb_msg *m, bool handled, void *arg)
@@ -126,6 +127,8 @@ BOOK void on_hook(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
 	q->handled = handled;
 	if (handled != marked_handled(m))
 		fault("the hook was told otherwise");
+	if (time_ms() < q->since_ms + MESSAGE_MS) /* else: copies were left behind, and their marks */
+		check_met(m, handled);
 }
 
 BOOK void give_up(void *arg)
