@@ -10,6 +10,7 @@
 #include "bus/msg_impl.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -39,6 +40,28 @@ static const unsigned cache_max = 64;
 #define QUICK_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 static QUICK_TLS struct pb_msg *cache;
 static QUICK_TLS unsigned cached;
+static QUICK_TLS bool ends_clean; /* the thread's end will drop them */
+
+static pthread_key_t at_end; /* has a value in threads that keep some */
+static pthread_once_t at_end_made = PTHREAD_ONCE_INIT;
+
+static void drop_at_end(void *arg)
+{
+	(void)arg;
+	pbi_msg_cache_drop();
+}
+
+static void make_at_end(void)
+{
+	pthread_key_create(&at_end, drop_at_end);
+}
+
+/* Once a thread, before it keeps its first. */
+static void end_clean(void)
+{
+	pthread_once(&at_end_made, make_at_end);
+	ends_clean = pthread_setspecific(at_end, &cached) == 0;
+}
 
 uint64_t pbi_wall_us(void)
 {
@@ -95,6 +118,8 @@ void pb_msg_free(struct pb_msg **mp)
 		return;
 	*mp = NULL;
 	if (cached < cache_max) {
+		if (__builtin_expect(!ends_clean, 0))
+			end_clean();
 		pb_arena_reset(m->b.arena); /* what was large is not kept */
 		m->next = cache;
 		cache = m;

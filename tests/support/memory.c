@@ -11,7 +11,7 @@
 
 #define FREED 0xdd
 
-static _Atomic int64_t blocks, bytes;
+static _Atomic int64_t blocks, bytes, peak;
 static _Atomic int filling = 1;
 static _Thread_local long fail_after = -1;
 static _Thread_local unsigned long failures;
@@ -28,19 +28,21 @@ static int must_fail(void)
 	return 1;
 }
 
-static void *taken(void *p)
+static void count(int64_t more_blocks, int64_t more_bytes)
 {
-	if (!p)
-		return NULL;
-	atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed);
-	return p;
+	int64_t most = atomic_load_explicit(&peak, memory_order_relaxed), now;
+
+	atomic_fetch_add_explicit(&blocks, more_blocks, memory_order_relaxed);
+	now = atomic_fetch_add_explicit(&bytes, more_bytes, memory_order_relaxed) + more_bytes;
+	while (now > most && !atomic_compare_exchange_weak(&peak, &most, now))
+		; /* another thread was quicker */
 }
 
-static void given_back(void *p)
+static void *taken(void *p)
 {
-	atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&bytes, (int64_t)malloc_usable_size(p), memory_order_relaxed);
+	if (p)
+		count(1, (int64_t)malloc_usable_size(p));
+	return p;
 }
 
 void *pb_alloc(size_t n)
@@ -58,10 +60,8 @@ void *pb_alloc_grow(void *p, size_t n)
 	int64_t had = p ? (int64_t)malloc_usable_size(p) : 0;
 	void *to = must_fail() ? NULL : realloc(p, n ? n : 1);
 
-	if (!to)
-		return NULL;
-	atomic_fetch_add_explicit(&blocks, p ? 0 : 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&bytes, (int64_t)malloc_usable_size(to) - had, memory_order_relaxed);
+	if (to)
+		count(p ? 0 : 1, (int64_t)malloc_usable_size(to) - had);
 	return to;
 }
 
@@ -69,7 +69,7 @@ void pb_free(void *p)
 {
 	if (!p)
 		return;
-	given_back(p);
+	count(-1, -(int64_t)malloc_usable_size(p));
 	if (atomic_load_explicit(&filling, memory_order_relaxed))
 		memset(p, FREED, malloc_usable_size(p));
 	free(p);
@@ -89,6 +89,11 @@ unsigned long pb_alloc_failures(void)
 struct pb_test_memory pb_test_memory(void)
 {
 	return (struct pb_test_memory){ atomic_load(&blocks), atomic_load(&bytes) };
+}
+
+int64_t pb_test_memory_peak(void)
+{
+	return atomic_load(&peak);
 }
 
 void pb_test_memory_fill(int on)

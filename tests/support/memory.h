@@ -14,6 +14,8 @@ struct pb_test_memory {
 
 /** Of all threads together. */
 struct pb_test_memory pb_test_memory(void);
+/** The most octets there were at once. */
+int64_t pb_test_memory_peak(void);
 /** Filling freed blocks costs time: on unless said otherwise. */
 void pb_test_memory_fill(int on);
 
