@@ -15,20 +15,10 @@
 #include <unistd.h>
 
 #include "../../support/memory.h"
+#include "../../support/sanitized.h"
 
-/* In sanitizer builds a schedule costs many times more. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DEPTH 3
-#define DEPTH_SOAK 4
-#else
-#define DEPTH 4
-#define DEPTH_SOAK 5
-#endif
+#define DEPTH	   (PB_TEST_SANITIZED ? 3 : 4)
+#define DEPTH_SOAK (DEPTH + 1)
 
 /* ---- What a handler may do ------------------------------------------------------ */
 

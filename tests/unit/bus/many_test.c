@@ -9,6 +9,7 @@
  * give back.
  */
 #include "../../support/memory.h"
+#include "../../support/sanitized.h"
 #include "../../support/test.h"
 
 #include <dirent.h>
@@ -20,19 +21,8 @@
 #include "bus/msg_impl.h"
 #include "loop/world.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
-#ifdef SANITIZED /* several times the memory and the time for each */
-#define TOTAL 20000
-#else
-#define TOTAL 100000
-#endif
+/* Sanitizers take several times the memory and the time for each. */
+#define TOTAL	  (PB_TEST_SANITIZED ? 20000 : 100000)
 #define CALLS	  2
 #define RELEASERS 4
 #define LIMIT_MS  600000 /* none passes here */
