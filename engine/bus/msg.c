@@ -9,7 +9,6 @@
  */
 #include "bus/msg_impl.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -258,7 +257,10 @@ int64_t pb_msg_get_int(const struct pb_msg *m, struct pb_str name, int64_t def, 
 {
 	int64_t v;
 
-	return pb_str_to_i64(pb_msg_get(m, name), 0, lo, hi, &v) == -EINVAL ? def : v;
+	/* An overflow is the default, not the bound. */
+	if (pb_str_to_i64(pb_msg_get(m, name), 0, INT64_MIN, INT64_MAX, &v))
+		return def;
+	return v < lo ? lo : v > hi ? hi : v;
 }
 
 /* memcpy for what is nearly always short: two overlapping words. */
