@@ -15,13 +15,13 @@
 #include "bus/msg_impl.h"
 #include "loop/world.h"
 
-#define CALLS	   3
-#define MINUTE_MS  60000
-#define SHORT_MS   ((PB_TEST_SANITIZED ? 10 : 60) * MINUTE_MS)
-#define DAY_MS	   (24 * 60 * MINUTE_MS)
-#define ANSWER_MS  5   /* after which a held one is answered */
-#define LIMIT_MS   100 /* of a hold that nobody answers */
-#define REST_MS	   1000
+#define CALLS     3
+#define MINUTE_MS 60000
+#define SHORT_MS  ((PB_TEST_SANITIZED ? 10 : 60) * MINUTE_MS)
+#define DAY_MS    (24 * 60 * MINUTE_MS)
+#define ANSWER_MS 5   /* after which a held one is answered */
+#define LIMIT_MS  100 /* of a hold that nobody answers */
+#define REST_MS   1000
 
 static struct pb_sim *sim;
 static struct pb_loops *loops;
@@ -96,8 +96,8 @@ static enum pb_verdict on_last(struct pb_msg *m, struct pb_ctx *cx)
 }
 
 static const struct pb_handler rows[] = {
-	{ "held", 10, PB_HERE, on_held, NULL },	  { "late", 10, PB_HERE, on_late, NULL },
-	{ "home", 10, PB_HOME, on_call, NULL },	  { "each", 10, PB_EACH, on_call, NULL },
+	{ "held", 10, PB_HERE, on_held, NULL }, { "late", 10, PB_HERE, on_late, NULL },
+	{ "home", 10, PB_HOME, on_call, NULL }, { "each", 10, PB_EACH, on_call, NULL },
 	{ "", 100, PB_HERE, on_last, NULL },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -184,7 +184,10 @@ static void up(void)
 	CU_ASSERT_EQUAL_FATAL(pb_sim_new(1, &sim), 0);
 	la.world = pb_sim_world(sim);
 	CU_ASSERT_EQUAL_FATAL(pb_loops_new(&la, &loops), 0);
-	CU_ASSERT_EQUAL_FATAL(pb_bus_new(&(struct pb_bus_args){ .loops = loops, .track_param = "handlers" }, &bus), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		pb_bus_new(&(struct pb_bus_args){ .loops = loops, .track_param = "handlers" },
+			   &bus),
+		0);
 	CU_ASSERT_EQUAL_FATAL(pb_loops_start(loops), 0);
 	for (size_t i = 0; i < ROWS; i++) {
 		struct pb_handler_args h = { .message = pb_str_z(rows[i].message),
@@ -246,16 +249,19 @@ static void day(void)
 	late = pb_test_memory();
 	CU_ASSERT_EQUAL(late.blocks, early.blocks);
 	CU_ASSERT_EQUAL(late.bytes, early.bytes);
-	printf("%llu messages: %llu held, %llu out of time, %llu stale answers; %lld octets before and after\n",
-	       (unsigned long long)sent, (unsigned long long)want.held, (unsigned long long)want.expired,
-	       (unsigned long long)want.stale, (long long)late.bytes);
+	printf("%llu messages: %llu held, %llu out of time, %llu stale answers; %lld octets before "
+	       "and after\n",
+	       (unsigned long long)sent, (unsigned long long)want.held,
+	       (unsigned long long)want.expired, (unsigned long long)want.stale,
+	       (long long)late.bytes);
 	down();
 	CU_ASSERT_EQUAL(pb_test_memory().blocks, before.blocks);
 }
 
 int main(int argc, char **argv)
 {
-	static const struct pb_test tests[] = { { "one message a millisecond", day }, { NULL, NULL } };
+	static const struct pb_test tests[] = { { "one message a millisecond", day },
+						{ NULL, NULL } };
 	bool soak = argc > 1 && strcmp(argv[1], "--soak") == 0;
 
 	if (soak)

@@ -1,7 +1,6 @@
 /*
- * Plays: which handlers there are, where they run and what they may do, and
- * what is asked at the beginning. Steps: what may happen next in a play. All
- * interleavings up to the depth.
+ * Steps: what may happen next in a play (plays.c); and all schedules of steps
+ * up to the depth, play by play.
  *
  *     explore [--depth N] [--soak] [--only NAME] [--replay CHOICES]
  *
@@ -11,104 +10,13 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../../support/memory.h"
 #include "../../support/sanitized.h"
 
-#define DEPTH	   (PB_TEST_SANITIZED ? 3 : 4)
+#define DEPTH      (PB_TEST_SANITIZED ? 3 : 4)
 #define DEPTH_SOAK (DEPTH + 1)
-
-/* ---- What a handler may do ------------------------------------------------------ */
-
-enum deed {
-	END_OF_DEEDS,
-	PASS,
-	HANDLE,
-	HOLD,
-	HOLD_LONG,    /* longer than the message may live */
-	HOLD_ANSWER,  /* and answer from within: handled */
-	HOLD_GIVE_UP, /* and the asker ends from within */
-	HOLD_REMOVE,  /* and remove the handler from within */
-	HOLD_ASK,     /* and ask in turn: its end is the answer */
-	ASK,	      /* ask in turn, without waiting */
-};
-
-struct part {
-	char tag;
-	const char *message;
-	unsigned priority;
-	enum pb_place place;
-	unsigned home;
-	enum deed deeds[6];
-	bool refuse; /* when full */
-};
-
-#define PARTS 4
-
-struct play {
-	const char *name;
-	const char *message; /* asked on loop `origin` */
-	unsigned origin, scripts, parked_max;
-	bool question;	/* may be given up */
-	bool broadcast;
-	bool second;	/* another of that name may be asked on loop 1 */
-	bool line;	/* two in a line of notices instead */
-	enum when_told told;
-	const char *rename; /* answers may change the name to this */
-	struct part parts[PARTS];
-};
-
-static const struct play plays[] = {
-	{ "here", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD, HOLD_ANSWER, HOLD_GIVE_UP, HOLD_REMOVE } },
-		     { 'b', "m", 20, PB_HERE, 0, { PASS, HOLD } } } },
-	{ "home", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD, HOLD_ANSWER, HOLD_REMOVE, HANDLE } },
-		     { 'b', "m", 20, PB_HERE, 0, { PASS, HOLD_GIVE_UP } } } },
-	{ "owner, then home", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_OWNER, 0, { HOLD, PASS } },
-		     { 'b', "m", 20, PB_HOME, 1, { HOLD, HANDLE } } } },
-	{ "each", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_EACH, 0, { HOLD, HANDLE } }, { 'b', "m", 20, PB_HERE, 0, { PASS } } } },
-	{ "each, then home", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_EACH, 0, { PASS, HOLD_ANSWER } },
-		     { 'b', "m", 20, PB_HOME, 2, { HOLD, HOLD_LONG } } } },
-	{ "longer than the message", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD_LONG } }, { 'b', "m", 20, PB_HOME, 1, { HOLD_LONG } } } },
-	{ "asks in turn", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD_ASK, ASK } },
-		     { 'i', "inner", 10, PB_HOME, 2, { HOLD, PASS } } } },
-	{ "asks in turn, here", "m", .question = true,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD_ASK } },
-		     { 'i', "inner", 10, PB_HERE, 0, { HOLD, HOLD_ANSWER } } } },
-	{ "full: passed by", "m", .parked_max = 1, .second = true, .question = true,
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD } }, { 'b', "m", 20, PB_HERE, 0, { PASS, HOLD } } } },
-	{ "full: refused", "m", .parked_max = 1, .second = true, .question = true,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD }, true }, { 'b', "m", 20, PB_EACH, 0, { HOLD }, true } } },
-	{ "renamed", "m", .question = true, .rename = "n",
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD } },
-		     { 'b', "m", 20, PB_HERE, 0, { PASS } },
-		     { 'c', "n", 15, PB_HOME, 2, { HOLD } } } },
-	{ "broadcast", "m", .question = true, .broadcast = true,
-	  .parts = { { 'a', "m", 10, PB_HOME, 1, { HOLD, HANDLE } },
-		     { 'b', "m", 20, PB_HERE, 0, { HOLD, HANDLE } },
-		     { 'c', "m", 25, PB_HERE, 0, { PASS } } } },
-	{ "notice", "chan.text", .question = true,
-	  .parts = { { 'a', "chan.text", 10, PB_HOME, 1, { HOLD } },
-		     { 'b', "chan.text", 20, PB_HERE, 0, { HOLD, HOLD_GIVE_UP } } } },
-	{ "line of notices", "chan.text", .line = true,
-	  .parts = { { 'a', "chan.text", 10, PB_HERE, 0, { HOLD, PASS } },
-		     { 'b', "chan.text", 20, PB_HOME, 1, { HOLD, PASS } } } },
-	{ "told, the asker ends", "m", .question = true, .told = TOLD_GIVES_UP, .second = true,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD } }, { 'b', "m", 20, PB_HOME, 1, { HOLD } } } },
-	{ "told, the holder answers", "m", .question = true, .told = TOLD_ANSWERS,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD } }, { 'b', "m", 20, PB_EACH, 0, { HOLD, PASS } } } },
-	{ "from a script loop", "m", .origin = 2, .scripts = 1,
-	  .parts = { { 'a', "m", 10, PB_HERE, 0, { HOLD } }, { 'b', "m", 20, PB_HOME, 2, { HOLD, HOLD_ASK } },
-		     { 'i', "inner", 10, PB_HERE, 0, { HOLD } } } },
-};
 
 /* ---- The parts on stage ------------------------------------------------------------ */
 
@@ -256,8 +164,10 @@ static bool second_asked;
 
 void steps_print(FILE *to)
 {
-	static const char *const kinds[] = { "turn", "answer", "give up", "hold limit passes", "message limit passes",
-					     "remove", "add", "ask again" };
+	static const char *const kinds[] = {
+		"turn",   "answer", "give up",  "hold limit passes", "message limit passes",
+		"remove", "add",    "ask again"
+	};
 
 	fprintf(to, "  play '%s', choices ", now->name);
 	choices_print(to);
@@ -267,8 +177,9 @@ void steps_print(FILE *to)
 
 		fprintf(to, "  %u. %s", i + 1, kinds[s->kind]);
 		if (s->kind == ANSWER)
-			fprintf(to, " hold %u of '%c' on loop %u: %s%s", s->which, book.held[s->which].handler,
-				book.held[s->which].on, s->verdict == PB_PASS ? "pass" : "handled",
+			fprintf(to, " hold %u of '%c' on loop %u: %s%s", s->which,
+				book.held[s->which].handler, book.held[s->which].on,
+				s->verdict == PB_PASS ? "pass" : "handled",
 				s->rename ? ", renamed" : "");
 		if (s->kind == REMOVE)
 			fprintf(to, " '%c'", now->parts[s->which].tag);
@@ -292,7 +203,9 @@ static void do_remove(void *arg)
 
 static BOOK void do_add(void *arg)
 {
-	struct pb_handler_args h = { .message = pb_str_z(now->message), .priority = 30, .fn = play_late };
+	struct pb_handler_args h = { .message = pb_str_z(now->message),
+				     .priority = 30,
+				     .fn = play_late };
 	struct pb_reg *reg;
 
 	(void)arg;
@@ -579,7 +492,8 @@ int main(int argc, char **argv)
 	if (!read_wish(&w, argc, argv))
 		return 1;
 	signal(SIGABRT, on_end);
-	for (size_t i = 0; i < sizeof(plays) / sizeof(plays[0]); i++) {
+	alarm(3600); /* should one of them never end */
+	for (size_t i = 0; i < plays_n; i++) {
 		unsigned long n;
 
 		if (w.only && strcmp(w.only, plays[i].name) != 0)
@@ -587,8 +501,8 @@ int main(int argc, char **argv)
 		faults = 0;
 		n = play_all(&plays[i], w.depth, w.replays ? w.replay : NULL);
 		all += n;
-		printf("%s simulation/explore: %s: %lu schedules of %u steps\n", faults ? "FAIL" : "ok  ",
-		       plays[i].name, n, w.depth);
+		printf("%s simulation/explore: %s: %lu schedules of %u steps\n",
+		       faults ? "FAIL" : "ok  ", plays[i].name, n, w.depth);
 		fflush(stdout);
 		passed += !faults;
 		failed += faults != 0;

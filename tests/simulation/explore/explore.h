@@ -19,8 +19,8 @@
 #include "loop/loop_impl.h"
 #include "loop/sim.h"
 
-#define LOOPS	   3
-#define HOLD_MS	   1000
+#define LOOPS      3
+#define HOLD_MS    1000
 #define MESSAGE_MS 2500
 
 /* ---- Choices (choice.c) ------------------------------------------------------ */
@@ -62,6 +62,53 @@ uint64_t timer_next_ms(void);
 void world_join(void);
 size_t world_timers(void);
 
+/* ---- Plays (plays.c) ------------------------------------------------------------- */
+
+/** What a handler may do. */
+enum deed {
+	END_OF_DEEDS,
+	PASS,
+	HANDLE,
+	HOLD,
+	HOLD_LONG,    /* longer than the message may live */
+	HOLD_ANSWER,  /* and answer from within: handled */
+	HOLD_GIVE_UP, /* and the asker ends from within */
+	HOLD_REMOVE,  /* and remove the handler from within */
+	HOLD_ASK,     /* and ask in turn: its end is the answer */
+	ASK,          /* ask in turn, without waiting */
+};
+
+struct part {
+	char tag;
+	const char *message;
+	unsigned priority;
+	enum pb_place place;
+	unsigned home;
+	enum deed deeds[6];
+	bool refuse; /* when full */
+};
+
+#define PARTS 4
+
+/** What a holder does when told that it need not answer any more. */
+enum when_told { TOLD_NOTHING, TOLD_GIVES_UP, TOLD_ANSWERS };
+
+struct play {
+	const char *name;
+	const char *message; /* asked on loop `origin` */
+	unsigned origin, scripts, parked_max;
+	bool question; /* may be given up */
+	bool broadcast;
+	bool second; /* another of that name may be asked on loop 1 */
+	bool line;   /* two in a line of notices instead */
+	enum when_told told;
+	const char *rename; /* answers may change the name to this */
+	struct part parts[PARTS];
+};
+
+extern const struct play plays[];
+extern const unsigned plays_n;
+
 /* ---- What was asked and held (ledger.c) -------------------------------------- */
 
 #define ASKED_MAX 16
@@ -77,10 +124,10 @@ struct held {
 struct asked {
 	unsigned origin;
 	bool given_up, question, notice;
-	bool begun, before_late; /* its walk; before the late handler came */
+	bool begun, before_late;      /* its walk; before the late handler came */
 	unsigned done, hooked, order; /* order: of its end among all */
 	uint64_t since_ms;
-	bool handled; /* as the hook saw it */
+	bool handled;         /* as the hook saw it */
 	struct held *resumes; /* its end resumes that one */
 };
 
@@ -115,9 +162,7 @@ void fault(const char *what);
 /** After everything has come to rest. */
 void ledger_check(void);
 
-/** What a holder does when told that it need not answer any more. */
-enum when_told { TOLD_NOTHING, TOLD_GIVES_UP, TOLD_ANSWERS };
-extern enum when_told when_told;
+extern enum when_told when_told; /* of the present play */
 
 /* ---- Steps (explore.c) --------------------------------------------------------- */
 

@@ -127,7 +127,8 @@ BOOK void on_hook(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
 	q->handled = handled;
 	if (handled != marked_handled(m))
 		fault("the hook was told otherwise");
-	if (time_ms() < q->since_ms + MESSAGE_MS) /* else: copies were left behind, and their marks */
+	if (time_ms() <
+	    q->since_ms + MESSAGE_MS) /* else: copies were left behind, and their marks */
 		check_met(m, handled);
 }
 

@@ -126,9 +126,10 @@ void world_join(void)
 void world_up(unsigned scripts, unsigned parked_max)
 {
 	struct pb_loops_args la = { .calls = LOOPS - scripts, .scripts = scripts };
-	struct pb_bus_args ba = {
-		.hold_ms = HOLD_MS, .message_ms = MESSAGE_MS, .parked_max = parked_max, .track_param = "handlers"
-	};
+	struct pb_bus_args ba = { .hold_ms = HOLD_MS,
+				  .message_ms = MESSAGE_MS,
+				  .parked_max = parked_max,
+				  .track_param = "handlers" };
 
 	fibers_make();
 	pb_assert(!pb_sim_new(1, &sim));

@@ -22,11 +22,11 @@
 #include "loop/world.h"
 
 /* Sanitizers take several times the memory and the time for each. */
-#define TOTAL	  (PB_TEST_SANITIZED ? 20000 : 100000)
-#define CALLS	  2
+#define TOTAL     (PB_TEST_SANITIZED ? 20000 : 100000)
+#define CALLS     2
 #define RELEASERS 4
 #define LIMIT_MS  600000 /* none passes here */
-#define SLOT_MAX  256	 /* octets that stay for each message that was parked at once */
+#define SLOT_MAX  256    /* octets that stay for each message that was parked at once */
 
 static struct pb_loops *loops;
 static struct pb_bus *bus;
@@ -50,8 +50,8 @@ static void done(struct pb_msg *m, bool handled, void *arg)
 {
 	int64_t n = pb_msg_get_int(m, PB_STR("n"), -1, -1, TOTAL - 1);
 
-	if (n < 0 || pb_msg_get_int(m, PB_STR("answer"), -1, -1, TOTAL) != n || handled != (n % 2 == 1) ||
-	    !pb_loop_is_mine(arg))
+	if (n < 0 || pb_msg_get_int(m, PB_STR("answer"), -1, -1, TOTAL) != n ||
+	    handled != (n % 2 == 1) || !pb_loop_is_mine(arg))
 		atomic_fetch_add(&wrong, 1);
 	else
 		atomic_fetch_add(&completed[n], 1);
@@ -168,16 +168,20 @@ static void burst(uint64_t seed)
 static void held_at_once(void)
 {
 	struct pb_loops_args la = { .calls = CALLS, .world = pb_world_real(), .name = "test" };
-	struct pb_handler_args h = { .message = PB_STR("m"), .priority = 10, .fn = on_hold, .parked_max = TOTAL };
+	struct pb_handler_args h = {
+		.message = PB_STR("m"), .priority = 10, .fn = on_hold, .parked_max = TOTAL
+	};
 	struct pb_test_memory before = pb_test_memory(), rest, first, second;
 	struct pb_reg *r;
 
 	sem_init(&all_held, 0, 0);
 	sem_init(&all_ended, 0, 0);
 	CU_ASSERT_EQUAL_FATAL(pb_loops_new(&la, &loops), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		pb_bus_new(&(struct pb_bus_args){ .loops = loops, .hold_ms = LIMIT_MS, .message_ms = LIMIT_MS }, &bus),
-		0);
+	CU_ASSERT_EQUAL_FATAL(pb_bus_new(&(struct pb_bus_args){ .loops = loops,
+								.hold_ms = LIMIT_MS,
+								.message_ms = LIMIT_MS },
+					 &bus),
+			      0);
 	CU_ASSERT_EQUAL_FATAL(pb_bus_add(bus, &h, NULL, NULL, &r), 0);
 	CU_ASSERT_EQUAL_FATAL(pb_loops_start(loops), 0);
 	for (unsigned i = 0; i < CALLS; i++)
@@ -188,7 +192,8 @@ static void held_at_once(void)
 	burst(2);
 	second = pb_test_memory();
 	printf("%u held: %lld octets each, %lld stay for the next burst\n", TOTAL,
-	       (long long)(pb_test_memory_peak() - rest.bytes) / TOTAL, (long long)(first.bytes - rest.bytes) / TOTAL);
+	       (long long)(pb_test_memory_peak() - rest.bytes) / TOTAL,
+	       (long long)(first.bytes - rest.bytes) / TOTAL);
 	CU_ASSERT(first.bytes - rest.bytes < (int64_t)TOTAL * SLOT_MAX);
 	CU_ASSERT_EQUAL(second.blocks, first.blocks);
 	CU_ASSERT_EQUAL(second.bytes, first.bytes);
