@@ -15,6 +15,10 @@
 #include "../../support/memory.h"
 #include "../../support/sanitized.h"
 
+#if PB_TEST_SANITIZED
+#include <sanitizer/common_interface_defs.h>
+#endif
+
 #define DEPTH      (PB_TEST_SANITIZED ? 3 : 4)
 #define DEPTH_SOAK (DEPTH + 1)
 
@@ -427,14 +431,25 @@ static BOOK void play_once(unsigned depth)
 
 /* ---- All of them ------------------------------------------------------------------------ */
 
-static void on_end(int sig)
+static void say_schedule(void)
 {
-	static const char what[] = "the schedule was:\n";
+	fprintf(stderr, "the schedule was:\n");
+	steps_print(stderr);
+}
 
-	if (write(STDERR_FILENO, what, sizeof(what) - 1) > 0)
-		steps_print(stderr);
+static void on_abort(int sig)
+{
+	say_schedule();
 	signal(sig, SIG_DFL);
 	raise(sig);
+}
+
+static void catch_ends(void)
+{
+	signal(SIGABRT, on_abort);
+#if PB_TEST_SANITIZED
+	__sanitizer_set_death_callback(say_schedule);
+#endif
 }
 
 #define FAULTS_MAX 5
@@ -491,7 +506,7 @@ int main(int argc, char **argv)
 
 	if (!read_wish(&w, argc, argv))
 		return 1;
-	signal(SIGABRT, on_end);
+	catch_ends();
 	alarm(3600); /* should one of them never end */
 	for (size_t i = 0; i < plays_n; i++) {
 		unsigned long n;
