@@ -31,6 +31,7 @@ static uint64_t length_ms = SHORT_MS;
 /* What has happened, counted here. */
 static struct pb_bus_counts want;
 static uint64_t sent, ended, called, told;
+static uint64_t away; /* at handlers on other loops: parked by the bus itself meanwhile */
 
 /* ---- Handlers ---------------------------------------------------------------- */
 
@@ -117,14 +118,14 @@ static const char *kind_of(uint64_t n, unsigned on)
 {
 	if (n % 10000 == 0) {
 		calls_due += CALLS;
-		want.held++; /* the bus holds it while it is away */
+		away++;
 		return "each";
 	}
 	if (n % 1000 == 1)
 		return "late";
 	if (n % 100 == 2) {
 		calls_due++;
-		want.held += on != 1;
+		away += on != 1;
 		return "home";
 	}
 	return n % 10 == 3 ? "held" : "plain";
@@ -223,7 +224,7 @@ static void check_counts(void)
 	CU_ASSERT_EQUAL(c.enqueued, want.enqueued);
 	CU_ASSERT_EQUAL(c.handled, want.handled);
 	CU_ASSERT_EQUAL(c.handled, sent);
-	CU_ASSERT_EQUAL(c.held, want.held);
+	CU_ASSERT(c.held >= want.held && c.held <= want.held + away);
 	CU_ASSERT_EQUAL(c.expired, want.expired);
 	CU_ASSERT_EQUAL(c.stale, want.stale);
 	CU_ASSERT_EQUAL(c.full, 0);

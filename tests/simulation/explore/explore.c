@@ -335,10 +335,12 @@ static void turns(void)
 	}
 }
 
+#define GRACE_MS 100 /* what the last handlers get when a message has no time left */
+
 /* What is left happens in the plainest order; nothing may outlive its limit. */
 static BOOK void come_to_rest(void)
 {
-	uint64_t last = time_ms() + (now->line ? 2 : 1) * (MESSAGE_MS + 10), next;
+	uint64_t last = time_ms() + (now->line ? 2 : 1) * (MESSAGE_MS + GRACE_MS), next;
 
 	resting = true;
 	for (turns(); (next = timer_next_ms()) <= last; turns())

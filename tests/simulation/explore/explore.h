@@ -126,7 +126,7 @@ struct asked {
 	bool given_up, question, notice;
 	bool begun, before_late;      /* its walk; before the late handler came */
 	unsigned done, hooked, order; /* order: of its end among all */
-	uint64_t since_ms;
+	uint64_t sure_ms;     /* no copy of it is left behind before, and the marks with it */
 	bool handled;         /* as the hook saw it */
 	struct held *resumes; /* its end resumes that one */
 };

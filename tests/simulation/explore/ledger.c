@@ -76,7 +76,7 @@ BOOK struct pb_msg *ask_msg(const char *name, unsigned origin, bool question, st
 	q->origin = origin;
 	q->question = question;
 	q->notice = pb_name_is_notice(pb_str_z(name));
-	q->since_ms = time_ms();
+	q->sure_ms = time_ms() + 2 * HOLD_MS;
 	pb_msg_set_int(m, PB_STR("n"), (int)book.asked_n++);
 	pb_msg_set(m, PB_STR("id"), PB_STR("x/2"));
 	*out = q;
@@ -89,7 +89,8 @@ BOOK void ask(const char *name, const struct asked *outer, struct held *resumes)
 	struct pb_msg *m = ask_msg(name, pb_loop_index(pb_loop_current()), false, &q);
 
 	q->resumes = resumes;
-	q->since_ms = outer ? outer->since_ms : time_ms();
+	if (outer) /* it has no more time than the hold that waits for it */
+		q->sure_ms = outer->sure_ms - 3 * HOLD_MS / 2;
 	q->begun = q->origin < pb_loops_calls(pb_bus_loops(bus));
 	pb_bus_dispatch(bus, m, NULL, on_done, q);
 }
@@ -127,8 +128,7 @@ BOOK void on_hook(const struct pb_msg *m, bool handled, struct pb_ctx *cx)
 	q->handled = handled;
 	if (handled != marked_handled(m))
 		fault("the hook was told otherwise");
-	if (time_ms() <
-	    q->since_ms + MESSAGE_MS) /* else: copies were left behind, and their marks */
+	if (time_ms() < q->sure_ms)
 		check_met(m, handled);
 }
 
