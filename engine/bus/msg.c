@@ -9,7 +9,7 @@
  */
 #include "bus/msg_impl.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -21,12 +21,15 @@
 
 #define FIRST_PARAMS 24
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
-#define __SANITIZE_ADDRESS__
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define EVERY_LIFE_SEEN
 #endif
 #endif
-#ifdef __SANITIZE_ADDRESS__
-static const unsigned cache_max; /* 0: let the sanitizer see every use after free */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVERY_LIFE_SEEN
+#endif
+#ifdef EVERY_LIFE_SEEN
+static const unsigned cache_max; /* 0: let the sanitizer see where each message begins and ends */
 #else
 static const unsigned cache_max = 64;
 #endif
@@ -36,6 +39,28 @@ static const unsigned cache_max = 64;
 #define QUICK_TLS _Thread_local __attribute__((tls_model("initial-exec")))
 static QUICK_TLS struct pb_msg *cache;
 static QUICK_TLS unsigned cached;
+static QUICK_TLS bool ends_clean; /* the thread's end will drop them */
+
+static pthread_key_t at_end; /* has a value in threads that keep some */
+static pthread_once_t at_end_made = PTHREAD_ONCE_INIT;
+
+static void drop_at_end(void *arg)
+{
+	(void)arg;
+	pbi_msg_cache_drop();
+}
+
+static void make_at_end(void)
+{
+	pthread_key_create(&at_end, drop_at_end);
+}
+
+/* Once a thread, before it keeps its first. */
+static void end_clean(void)
+{
+	pthread_once(&at_end_made, make_at_end);
+	ends_clean = pthread_setspecific(at_end, &cached) == 0;
+}
 
 uint64_t pbi_wall_us(void)
 {
@@ -92,6 +117,8 @@ void pb_msg_free(struct pb_msg **mp)
 		return;
 	*mp = NULL;
 	if (cached < cache_max) {
+		if (__builtin_expect(!ends_clean, 0))
+			end_clean();
 		pb_arena_reset(m->b.arena); /* what was large is not kept */
 		m->next = cache;
 		cache = m;
@@ -230,7 +257,10 @@ int64_t pb_msg_get_int(const struct pb_msg *m, struct pb_str name, int64_t def, 
 {
 	int64_t v;
 
-	return pb_str_to_i64(pb_msg_get(m, name), 0, lo, hi, &v) == -EINVAL ? def : v;
+	/* An overflow is the default, not the bound. */
+	if (pb_str_to_i64(pb_msg_get(m, name), 0, INT64_MIN, INT64_MAX, &v))
+		return def;
+	return v < lo ? lo : v > hi ? hi : v;
 }
 
 /* memcpy for what is nearly always short: two overlapping words. */
