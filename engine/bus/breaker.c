@@ -2,8 +2,10 @@
  * The breaker: a handler that does not answer in time is not asked for a while.
  *
  * Misses are counted per handler over all loops; so many within the window, and
- * a flag on the handler has every walk pass it by for the pause. Then one message
- * tries: if it is answered in time the handler is back, else it pauses again.
+ * at least half of its calls in that time, and a flag on the handler has every
+ * walk pass it by for the pause: one that answers most is worth more than its
+ * misses cost. Then one message tries: if it is answered in time the handler is
+ * back, else it pauses again.
  *
  *     closed --misses--> open --pause, next message--> trial --in time--> closed
  *                         ^                              |
@@ -58,16 +60,21 @@ bool pbi_breaker_lets(struct pb_msg *m, struct pb_reg *r)
 	return false;
 }
 
-/* The last misses as a ring: is the oldest of them within the window? */
+/* The last misses as a ring: is the oldest of them within the window, and were
+ * they half of the calls since then, or more? */
 static bool too_many(struct pb_reg *r, uint64_t now)
 {
 	const struct pb_bus_args *a = &r->bus->args;
+	uint64_t calls = pbi_reg_calls(r->bus, r);
 	struct pbi_breaker *k = &r->breaker;
+	const struct pbi_miss *oldest;
 
-	k->missed_ms[k->next] = now;
+	k->misses[k->next] = (struct pbi_miss){ now, calls };
 	k->next = (k->next + 1) % a->breaker_misses;
 	k->count += k->count < a->breaker_misses;
-	return k->count == a->breaker_misses && now - k->missed_ms[k->next] <= a->breaker_window_ms;
+	oldest = &k->misses[k->next];
+	return k->count == a->breaker_misses && now - oldest->at_ms <= a->breaker_window_ms &&
+	       calls - oldest->calls <= 2 * a->breaker_misses;
 }
 
 static void tell_open(const struct pb_reg *r)

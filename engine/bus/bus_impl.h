@@ -31,11 +31,15 @@ struct pbi_filter {
 	void *arg;
 };
 
+struct pbi_miss {
+	uint64_t at_ms, calls; /* calls: of the handler, until then */
+};
+
 /* A handler that missed its limits; under the bus's lock but for the atomics. */
 struct pbi_breaker {
 	_Atomic enum pb_breaker state;
 	_Atomic uint64_t retry_ms; /* open: when one message may try again */
-	uint64_t *missed_ms;       /* when, the last `breaker_misses` of them, as a ring */
+	struct pbi_miss *misses;   /* the last `breaker_misses` of them, as a ring */
 	unsigned count, next;
 };
 
@@ -317,6 +321,8 @@ void pbi_alarm(struct pb_bus *b, unsigned row, const char *info, const char *fmt
 /* ---- Breaker -------------------------------------------------------------------------- */
 
 /* `r` is open: may `m` be given to it all the same, to try? Then m->w.trial. */
+/* How often it was called, on all loops together, about now. Any thread. */
+uint64_t pbi_reg_calls(const struct pb_bus *b, const struct pb_reg *r);
 bool pbi_breaker_lets(struct pb_msg *m, struct pb_reg *r);
 /* A hold of it has passed its limit. */
 void pbi_breaker_missed(struct pbi_bus_loop *pl, struct pb_reg *r);

@@ -62,7 +62,7 @@ const struct pb_opt pbi_cfg_rows[] = {
 	{ PB_OPT_INT, "queued", offsetof(struct pbi_cfg, queued), .def = 100000, .lo = 100, .hi = 10000000,
 	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "Messages that may wait in the queue of a loop; what comes beyond is dropped." },
 	{ PB_OPT_INT, "breaker_misses", offsetof(struct pbi_cfg, breaker_misses), .def = 5, .lo = 1, .hi = 64,
-	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "A handler that misses the limit of its holds so often is passed by for a while." },
+	  .flags = PB_OPT_ONCE, .section = "limits", .doc = "A handler that misses the limit of its holds so often, and in half of its calls, is passed by for a while." },
 	{ PB_OPT_INT, "breaker_window", offsetof(struct pbi_cfg, breaker_window_ms), .def = 60000, .lo = 1,
 	  .hi = 3600000, .unit = "ms", .flags = PB_OPT_ONCE, .section = "limits", .doc = "Within which time these misses count." },
 	{ PB_OPT_INT, "breaker_pause", offsetof(struct pbi_cfg, breaker_pause_ms), .def = 30000, .lo = 1,

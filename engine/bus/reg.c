@@ -277,7 +277,7 @@ int pb_bus_add(struct pb_bus *b, const struct pb_handler_args *args, void (*know
 			      args->filter_regexp);
 	if (args->place != PB_HERE || args->filter_name.p || args->filter)
 		atomic_init(&r->care, PBI_CARE_PLACE);
-	r->breaker.missed_ms = pb_arena_alloc(r->arena, b->args.breaker_misses * sizeof(uint64_t));
+	r->breaker.misses = pb_arena_alloc(r->arena, b->args.breaker_misses * sizeof(*r->breaker.misses));
 	r->parked_max = args->parked_max ? args->parked_max : b->args.parked_max;
 	if (!err)
 		err = pb_arena_failed(r->arena) ? -ENOMEM : add(b, r, known, known_arg);

@@ -206,6 +206,18 @@ static const struct pbi_reg_count *row_of(const struct pbi_bus_loop *pl, const s
 	return PBI_GET(c->seq) == r->seq ? c : NULL;
 }
 
+uint64_t pbi_reg_calls(const struct pb_bus *b, const struct pb_reg *r)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < pb_loops_count(b->loops); i++) {
+		const struct pbi_reg_count *c = row_of(&b->on[i], r);
+
+		sum += c ? PBI_GET(c->calls) : 0;
+	}
+	return sum;
+}
+
 static void read_row(struct pb_handler_stats *s, const struct pb_bus *b, const struct pb_reg *r)
 {
 	struct sum sum = { 0 };

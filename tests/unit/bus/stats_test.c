@@ -304,6 +304,27 @@ static void window_passes(void)
 	down();
 }
 
+/* A few late answers among many in time do not cost the others their handler. */
+static void few_of_many(void)
+{
+	struct actor a = { 'a', PB_HOLD }, b = { 'b' };
+
+	up_breaker();
+	ADD(&a, "m", 1);
+	ADD(&b, "m", 2);
+	for (unsigned i = 0; i < 8; i++) {
+		a.verdict = PB_HOLD;
+		send_name(i % CALLS, "m");
+		a.verdict = PB_PASS;
+		for (unsigned k = 0; k < 9; k++)
+			send_name(k % CALLS, "m");
+		elapse(1100);
+	}
+	CU_ASSERT_EQUAL(of_handler("a").expired, 8);
+	CU_ASSERT_EQUAL(of_handler("a").breaker, PB_BREAKER_CLOSED);
+	down();
+}
+
 static struct pb_questions asked;
 
 static void cancel(void *arg)
@@ -377,6 +398,6 @@ static void settles(void)
 
 PB_TESTS("bus/stats", { "messages and handlers", counted }, { "a number used again", used_again },
 	 { "who has a loop", who }, { "more names than labels", many_names }, { "breaker", trips },
-	 { "breaker, away", trips_away }, { "misses too far apart", window_passes },
+	 { "breaker, away", trips_away }, { "misses too far apart", window_passes }, { "few of many", few_of_many },
 	 { "a trial given up", trial_given_up }, { "inner questions end first", inner_first },
 	 { "comes to rest", settles })
