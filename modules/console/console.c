@@ -121,7 +121,7 @@ static int open_unix(struct console_port *p)
 	if (!path.n)
 		return 0;
 	path = pb_arena_str(p->c->arena, path);
-	err = path.p ? pb_listener_open_unix(p->c->cx->loop, path.p, BACKLOG, accepted, p, &p->listener) : -ENOMEM;
+	err = path.p ? pb_listener_open_unix(p->c->cx->loop, path.p, 0660, BACKLOG, accepted, p, &p->listener) : -ENOMEM;
 	if (err)
 		console_say(CONSOLE_NOT_OPENED, "cannot listen on %.*s: %s", PB_STR_F(path),
 			    strerrordesc_np(-err));
