@@ -233,6 +233,7 @@ int pb_engine_start(struct pb_engine *e)
 	pbi_ask_and_wait(e, "engine.start", PB_STR_NULL);
 	pb_loop_call(first, pbi_tick_start, e);
 	say_started(e, pb_loop_read_us(first) - begin_us);
+	pbi_events_started(e);
 	return 0;
 }
 

@@ -112,6 +112,14 @@ static enum pb_verdict on_status(struct pb_msg *m, struct pb_ctx *cx)
 	return pb_msg_has(m, PB_STR("\1l")) ? PB_HANDLED : PB_PASS;
 }
 
+void pbi_status_counts(struct pbi_module *m, struct pb_loop *l, struct pb_msg *out)
+{
+	struct pb_status s = { .m = out, .selector = PB_STR("") };
+	struct pb_ctx own = m->ctx[pb_loop_index(l)];
+
+	m->d->status(&own, &s);
+}
+
 /* ---- Putting the parts together ---------------------------------------------------- */
 
 struct merged {

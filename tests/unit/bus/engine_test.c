@@ -381,8 +381,12 @@ static void commands(void)
 	PB_SAME(answer("engine.help", "line", "nonsense"), "-");
 	CU_ASSERT(pb_str_find(answer("engine.help", NULL, NULL), PB_STR("  do [it]\r\n  do each\r\n  undo\r\n")) > 0);
 	PB_SAME(complete("u", ""), "undo");
-	PB_SAME(complete("d", ""), "do");
-	PB_SAME(complete("d", "status"), "");
+	PB_SAME(complete("do", ""), "do");
+	PB_SAME(complete("di", "status"), "dispatcher");
+	PB_SAME(complete("", "do"), "it\teach");
+	PB_SAME(complete("u", "module"), "unload");
+	PB_SAME(complete("", "events"), "clear");
+	PB_SAME(complete("fi", "debug"), "first");
 	engine_down();
 }
 
