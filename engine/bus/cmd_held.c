@@ -48,8 +48,7 @@ static bool is_left_out(const struct pbi_slot *s)
 {
 	if (s->msg->w.visit)
 		return true;
-	return s->gather && s->reg->h.merge &&
-	       (s->reg->h.merge == pbi_merge_parked || s->reg->h.merge == pbi_merge_who_waits);
+	return s->gather && !s->reg->track.n;
 }
 
 static enum pb_verdict tell_all(struct pb_msg *m, struct pb_ctx *cx)

@@ -150,6 +150,9 @@ int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struc
 /** The same with a filter function on parameter `name`; NULL `out`: removed with the module. */
 int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, const char *name,
 			   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out);
+/** Where the console's Unix socket is unless engine.cfg names another: only in a folder that is there. */
+#define PB_CONSOLE_DIR "/run/patchbay"
+#define PB_CONSOLE_SOCKET PB_CONSOLE_DIR "/console.sock"
 /** `ID [k=v ...] [OP]` of a command into a chan.control. @return false when something is missing. */
 bool pb_control_parse(struct pb_str args, struct pb_msg *m);
 /** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
