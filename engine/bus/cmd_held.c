@@ -48,7 +48,7 @@ static bool is_left_out(const struct pbi_slot *s)
 {
 	if (s->msg->w.visit)
 		return true;
-	return s->gather && !s->reg->track.n;
+	return s->gather && pb_str_eq(pb_msg_name(s->msg), PB_STR("engine.command"));
 }
 
 static enum pb_verdict tell_all(struct pb_msg *m, struct pb_ctx *cx)

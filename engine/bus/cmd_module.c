@@ -58,6 +58,12 @@ static enum pb_verdict send_errand(struct pb_msg *m, struct pb_ctx *cx, struct p
 
 /* ---- module ------------------------------------------------------------------------------ */
 
+/** As its file is called at home: that of its configuration, where it has one. */
+static const char *file_name(const struct pb_module *d)
+{
+	return d->conf ? d->conf : d->name;
+}
+
 static enum pb_verdict list(struct pb_msg *m, struct pb_engine *e)
 {
 	struct pb_text t;
@@ -66,8 +72,9 @@ static enum pb_verdict list(struct pb_msg *m, struct pb_engine *e)
 	for (unsigned i = 0; i < e->module_count; i++) {
 		const struct pbi_module *mod = e->modules[i];
 
-		if (atomic_load(&mod->started))
-			pb_text_addf(&t, "%s%s%s", t.n ? "\t" : "", mod->d->name, mod->d->stoppable ? "*" : "");
+		if (atomic_load(&mod->started) && mod->d != &pbi_engine_module)
+			pb_text_addf(&t, "%s%s%s", t.n ? "\t" : "", file_name(mod->d),
+				     mod->d->stoppable ? "*" : "");
 	}
 	pb_text_lit(&t, "\r\n");
 	return pbi_answer(m, &t);

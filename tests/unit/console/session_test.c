@@ -207,7 +207,7 @@ static void unix_session(void)
 		"{\"command\":\"status rmanager\",\"ok\":true,\"status\":[{\"name\":\"rmanager\",\"type\":\"misc\","
 		"\"counts\":{\"listeners\":1,\"conn\":1},\"items\":[]}]}\r\n%%=done\r\n");
 	PB_SAME(talk(fd, "module list --json\n", "done\r\n"),
-		"{\"command\":\"module list\",\"ok\":true,\"text\":[\"engine\\u0009rmanager\"]}\r\n%%=done\r\n");
+		"{\"command\":\"module list\",\"ok\":true,\"text\":[\"rmanager\"]}\r\n%%=done\r\n");
 	PB_SAME(talk(fd, "parked --json\n", "done\r\n"), "[]\r\n%%=done\r\n");
 	PB_SAME(talk(fd, "nonsense --json\n", "failed\r\n"),
 		"{\"command\":\"nonsense\",\"ok\":false,\"text\":[\"Cannot understand: nonsense\"]}\r\n"
