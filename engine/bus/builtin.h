@@ -23,7 +23,6 @@ struct pbi_events {
 	struct pbi_event_list start;
 	struct pb_log_tap tap; /* while the start is captured */
 	atomic_bool capturing;
-	struct pb_alarm_hook alarms;
 	struct pb_engine *engine;
 };
 

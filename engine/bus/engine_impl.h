@@ -90,6 +90,7 @@ struct pb_engine {
 	struct pbi_main yate; /* yate.conf; the control thread's after the start */
 	_Atomic int accept; /* enum pb_accept */
 	struct pb_alarm_hook *_Atomic alarm_hook;
+	_Atomic bool hears_alarms; /* module.update may be sent of them */
 	struct pbi_module *modules[PBI_MODULES_MAX];
 	_Atomic unsigned module_count; /* the control thread appends while all read */
 	struct run_param *params;
@@ -169,8 +170,12 @@ int pbi_module_unload(struct pbi_module *m);
 bool pbi_control_call(struct pb_engine *e, void (*fn)(void *arg), void *arg);
 void pbi_control_fini(struct pb_engine *e);
 
-/* events.c: the log of the start ends here */
+/* events.c */
+/* The log of the start ends here. */
 void pbi_events_started(struct pb_engine *e);
+/* An alarm is everybody's to hear: module.update. Any thread. */
+void pbi_alarm_event(struct pb_engine *e, enum pb_level level, const char *component, const char *info,
+		     struct pb_str text);
 
 /* status.c, commands.c: handlers that the engine adds for every module */
 int pbi_status_add(struct pbi_module *m);

@@ -122,20 +122,19 @@ enum pb_verdict pbi_on_update(struct pb_msg *m, struct pb_ctx *cx)
 	return PB_PASS;
 }
 
-/** An alarm is everybody's to hear. On the thread that raised it. */
-static void on_alarm(void *arg, enum pb_level level, struct pb_str component, struct pb_str info, struct pb_str text)
+void pbi_alarm_event(struct pb_engine *e, enum pb_level level, const char *component, const char *info,
+		     struct pb_str text)
 {
-	struct pbi_events *ev = arg;
-	struct pb_msg *m = pb_msg_new(PB_STR("module.update"));
+	struct pb_msg *m = atomic_load(&e->hears_alarms) ? pb_msg_new(PB_STR("module.update")) : NULL;
 
 	if (!m)
 		return;
 	pb_msg_set_int(m, PB_STR("level"), level);
-	pb_msg_set(m, PB_STR("from"), component);
-	if (info.n)
-		pb_msg_set(m, PB_STR("info"), info);
+	pb_msg_set(m, PB_STR("from"), pb_str_z(component));
+	if (info)
+		pb_msg_set(m, PB_STR("info"), pb_str_z(info));
 	pb_msg_set(m, PB_STR("text"), text);
-	pb_bus_enqueue(ev->engine->bus, m);
+	pb_bus_enqueue(e->bus, m);
 }
 
 static void on_line(void *arg, int level, struct pb_str line)
@@ -176,8 +175,7 @@ void pbi_events_init(struct pbi_events *ev, struct pb_engine *e)
 		atomic_store(&ev->capturing, true);
 		pb_log_tap_add(&ev->tap);
 	}
-	ev->alarms = (struct pb_alarm_hook){ .fn = on_alarm, .arg = ev };
-	pb_engine_set_alarm_hook(e, &ev->alarms);
+	atomic_store(&e->hears_alarms, true);
 }
 
 static void end_capture(struct pbi_events *ev)
@@ -200,7 +198,7 @@ void pbi_events_fini(struct pbi_events *ev)
 {
 	if (!ev->engine)
 		return;
-	pb_engine_set_alarm_hook(ev->engine, NULL);
+	atomic_store(&ev->engine->hears_alarms, false);
 	end_capture(ev);
 	clear(&ev->start);
 	pb_list_each_safe(n, &ev->types) {

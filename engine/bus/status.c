@@ -221,7 +221,6 @@ int pbi_status_add(struct pbi_module *m)
 		.message = PB_STR("engine.status"),
 		.priority = m->d == &pbi_engine_module ? 90 : 110,
 		.place = PB_EACH,
-		.track = pb_str_z(m->d->name),
 		.filter_name = PB_STR("module"),
 		.filter = selects,
 		.merge = merge,

@@ -283,7 +283,7 @@ static void fails_to_start(void)
 	CU_ASSERT_EQUAL(engine_up(both), 0);
 	PB_SAME(look(), "start0 second3");
 	PB_SAME(answer("test.each", NULL, NULL), "-");
-	PB_SAME(answer("engine.command", "line", "module list"), "engine\tsecond\r\n");
+	PB_SAME(answer("engine.command", "line", "module list"), "second\r\n");
 	engine_down();
 
 	begin();
