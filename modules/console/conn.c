@@ -26,9 +26,12 @@
 /** Live lines are left out while more than that waits to be written. */
 #define LIVE_MAX_BYTES (1u << 20)
 #define IN_MAX_BYTES (2 * CONSOLE_LINE_MAX_BYTES)
-/** Commands run in one turn of the loop, and in a second. */
+/**
+ * Commands run in one turn of the loop, and in a second: of those behind which
+ * more waits already. Who waits for each answer is as fast as the answers.
+ */
 #define LINES_A_TURN 16
-#define LINES_A_SECOND 5000
+#define LINES_A_SECOND 10000
 /** Who takes nothing of what is queued for so long is dropped. */
 #define STALL_MS 30000
 #define COMMAND_MAX_BYTES (1u << 20)
@@ -248,7 +251,6 @@ static void run(struct console_conn *c, struct pb_str line)
 {
 	c->running = true;
 	c->lines_of_turn++;
-	c->lines++;
 	pb_arena_reset(c->arena);
 	if (run_line(c, pb_arena_str(c->arena, line)))
 		run_todo(c);
@@ -410,10 +412,13 @@ static void feed(struct console_conn *c)
 	bool waits = false;
 
 	while (in.n && !c->running && !c->closed && !(waits = must_wait(c))) {
+		unsigned before = c->lines_of_turn;
+
 		if (!c->plain)
 			feed_terminal(c, &in);
 		else if (!feed_plain(c, &in))
 			break;
+		c->lines += c->lines_of_turn != before && in.n > 0;
 	}
 	if (in.n)
 		memmove(c->in.p, in.p, in.n);
