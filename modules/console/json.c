@@ -33,9 +33,11 @@ static void add_value(struct pb_text *t, struct pb_str value)
 		pb_text_add_json(t, value);
 }
 
-static void add_pairs(struct pb_text *t, struct pb_str part, const char *comma)
+/** @return whether there were any. */
+static bool add_pairs(struct pb_text *t, struct pb_str part)
 {
 	struct pb_str pair, key;
+	const char *comma = "";
 
 	while (part.n && pb_str_cut(&part, ',', &pair)) {
 		pb_str_cut(&pair, '=', &key);
@@ -47,6 +49,7 @@ static void add_pairs(struct pb_text *t, struct pb_str part, const char *comma)
 		add_value(t, pair);
 		comma = ",";
 	}
+	return comma[0] != 0;
 }
 
 /** "format" among the pairs of part 1. */
@@ -102,9 +105,9 @@ static void add_status(struct pb_text *t, struct pb_str line)
 	if (line.p)
 		pb_str_cut(&line, ';', &counts);
 	pb_text_addc(t, '{');
-	add_pairs(t, head, "");
-	pb_text_lit(t, ",\"counts\":{");
-	add_pairs(t, counts, "");
+	pb_text_add(t, add_pairs(t, head) ? PB_STR(",") : PB_STR(""));
+	pb_text_lit(t, "\"counts\":{");
+	add_pairs(t, counts);
 	pb_text_lit(t, "},\"items\":[");
 	add_items(t, line, format_of(head));
 	pb_text_lit(t, "]}");
