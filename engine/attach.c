@@ -5,7 +5,7 @@
  * "%%=done:failed" when it was not understood or not done. From a terminal it
  * is the engine that edits, completes and remembers: see terminal.c.
  */
-#include "attach.h"
+#include "program.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -120,7 +120,8 @@ static bool print_lines(struct talk *t, int *code)
 			*code = bare.n == 7 ? PB_EXIT_OK : PB_EXIT_FAILED;
 		in = pb_str_from(in, line.n);
 	}
-	memmove(t->in.p, in.p, in.n);
+	if (in.n)
+		memmove(t->in.p, in.p, in.n);
 	t->in.n = in.n;
 	return done;
 }

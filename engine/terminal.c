@@ -7,7 +7,7 @@
  * The terminal is put back whatever ends the session: the engine's death, a
  * signal to us, or an engine that does not react to ^C. ^] ends it at once.
  */
-#include "attach.h"
+#include "program.h"
 
 #include <errno.h>
 #include <poll.h>
