@@ -27,12 +27,12 @@ static unsigned started_modules(const struct pb_engine *e)
 static void status_load(struct pb_status *s, struct pb_engine *e, const struct pb_bus_counts *c)
 {
 	pb_status_count(s, "messages", (int64_t)(c->queued + c->parked));
-	pb_status_count(s, "maxqueue", 0);
-	pb_status_count(s, "messageage", 0);
-	pb_status_count(s, "messagerate", 0);
-	pb_status_count(s, "maxmsgrate", 0);
+	pb_status_count(s, "maxqueue", (int64_t)c->queued_max);
+	pb_status_count(s, "messageage", (int64_t)(c->age_us / 1000));
+	pb_status_count(s, "messagerate", (int64_t)c->rate);
+	pb_status_count(s, "maxmsgrate", (int64_t)c->rate_max);
 	pb_status_count(s, "enqueued", (int64_t)c->enqueued);
-	pb_status_count(s, "dequeued", (int64_t)(c->enqueued - c->queued));
+	pb_status_count(s, "dequeued", (int64_t)c->dequeued);
 	pb_status_count(s, "dispatched", (int64_t)c->dispatched);
 	pb_status_text(s, "supervised", e->args.supervised ? PB_STR("true") : PB_STR("false"));
 	pb_status_count(s, "runattempt", e->args.run_attempt);
@@ -49,7 +49,7 @@ static void status_threads(struct pb_status *s, struct pb_engine *e)
 	pb_status_count(s, "mutexes", 0);
 	pb_status_count(s, "semaphores", 0);
 	pb_status_text(s, "acceptcalls", pb_str_z(pb_accept_words[pb_engine_accept(e)]));
-	pb_status_count(s, "congestion", 0);
+	pb_status_count(s, "congestion", pb_bus_congestion(e->bus));
 }
 
 /** What Yate's line does not have stands behind it. */
@@ -60,6 +60,9 @@ static void status_ours(struct pb_status *s, struct pb_engine *e, const struct p
 	pb_status_count(s, "held", (int64_t)c->held);
 	pb_status_count(s, "expired", (int64_t)c->expired);
 	pb_status_count(s, "stale", (int64_t)c->stale);
+	pb_status_count(s, "full", (int64_t)c->full);
+	pb_status_count(s, "passedby", (int64_t)c->passed_by);
+	pb_status_count(s, "dropped", (int64_t)c->dropped);
 	pb_status_count(s, "loops", pb_loops_count(e->loops));
 }
 
@@ -166,6 +169,7 @@ static const struct pb_command commands[] = {
 	  pbi_on_dispatcher },
 	{ "status dispatcher", "status dispatcher ...", "Handlers as a line of status: handlers NAME, handlers-trackname NAME.",
 	  PB_HERE, on_status_word },
+	{ "top", "top [--json]", "Loops and handlers by the time they take.", PB_HOME, pbi_on_top },
 	{ "version", "version", "Version of the engine.", PB_HERE, on_version },
 	{ "control", "", "Change or ask something of a channel.", PB_HERE, pbi_on_control },
 	{ "parked", "parked [--json]", "Messages that handlers hold: who, since when.", PB_EACH, pbi_on_parked,
@@ -178,6 +182,7 @@ static const struct pb_command commands[] = {
 static const struct pb_handler handlers[] = {
 	{ .message = "engine.debug", .priority = 120, .place = PB_HERE, .fn = on_debug },
 	{ .message = "engine.init", .priority = 100, .place = PB_HOME, .fn = pbi_on_init },
+	{ .message = "engine.timer", .priority = 10, .place = PB_HOME, .fn = pbi_on_second, .untracked = true },
 	{ .message = "module.update", .priority = 1, .place = PB_HOME, .fn = pbi_on_update },
 	{ NULL },
 };

@@ -37,13 +37,13 @@ enum pb_verdict pbi_on_init(struct pb_msg *m, struct pb_ctx *cx);
 
 /* ---- Load (cmd_top.c) -------------------------------------------------------------------- */
 
-#define PBI_LOAD_SECONDS 10
+#define PBI_BUSY_SECONDS 10
 
 /** How long each loop was busy, as of the last seconds; a ring. */
-struct pbi_load {
+struct pbi_busy {
 	struct {
 		uint64_t at_us, busy_us[PB_LOOPS_MAX], turns[PB_LOOPS_MAX];
-	} taken[PBI_LOAD_SECONDS + 1];
+	} taken[PBI_BUSY_SECONDS + 1];
 	unsigned count; /* samples ever taken */
 };
 
@@ -55,7 +55,7 @@ enum pb_verdict pbi_on_top(struct pb_msg *m, struct pb_ctx *cx);
 
 struct pbi_builtin {
 	struct pbi_events events;
-	struct pbi_load load;
+	struct pbi_busy busy;
 };
 
 /* ---- Other commands -------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
 
 #include <regex.h>
 
+#include "bus/bus_impl.h"
+
 /* ---- Which handlers ------------------------------------------------------------------ */
 
 /** A name, or with '^' in front a basic regular expression; absent: any. */
@@ -136,12 +138,31 @@ static enum pb_verdict handlers(struct pb_msg *m, struct pb_ctx *cx, struct pb_s
 	return pbi_answer(m, &l.t);
 }
 
+/* ---- Switches ------------------------------------------------------------------------------ */
+
+/** Without a boolean word it is only shown. */
+static enum pb_verdict trace(struct pb_msg *m, struct pb_bus *b, struct pb_str arg, unsigned what, const char *name,
+			     void (*set)(struct pb_bus *b, bool on))
+{
+	struct pb_text t;
+
+	if (pb_str_is_bool(arg))
+		set(b, pb_str_to_bool(arg, false));
+	pb_text_init(&t, 1000);
+	pb_text_addf(&t, "Message trace %s is %s\r\n", name, atomic_load(&b->timing) & what ? "on" : "off");
+	return pbi_answer(m, &t);
+}
+
 enum pb_verdict pbi_on_dispatcher(struct pb_msg *m, struct pb_ctx *cx)
 {
 	struct pb_str args = pbi_command_args(m, "dispatcher");
 
 	if (pb_str_skip_word(&args, PB_STR("handlers")))
 		return handlers(m, cx, args);
+	if (pb_str_skip_word(&args, PB_STR("trace_msg_time")))
+		return trace(m, cx->bus, args, PBI_TIME_MESSAGES, "time", pb_bus_trace_times);
+	if (pb_str_skip_word(&args, PB_STR("trace_msg_handler_time")))
+		return trace(m, cx->bus, args, PBI_TIME_HANDLERS, "handler time", pb_bus_trace_handler_times);
 	return PB_PASS;
 }
 

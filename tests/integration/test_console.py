@@ -228,6 +228,11 @@ def engine_commands(t):
 	contains(c.cmd('dispatcher handlers trackname=lateroute'), "call.execute priority=75 trackname='lateroute'", 'its handlers')
 	equal(c.cmd('module reload lateroute.yate'), '', 'module reload')
 	equal(c.cmd('module unload nonsense'), 'Module not loaded: nonsense', 'module unload of none')
+	equal(c.cmd('dispatcher trace_msg_time'), 'Message trace time is off', 'trace_msg_time')
+	equal(c.cmd('dispatcher trace_msg_time on'), 'Message trace time is on', 'trace_msg_time on')
+	equal(c.cmd('dispatcher trace_msg_handler_time yes'), 'Message trace handler time is on', 'trace_msg_handler_time')
+	equal(c.cmd('dispatcher trace_msg_handler_time off'), 'Message trace handler time is off', 'and off')
+	ok(re.match(r'LOOP +BUSY % .*\n +0 .*HANDLER +MESSAGE +TIME ms', c.cmd('top'), re.DOTALL), 'top')
 	equal(c.cmd('module nonsense'), 'Module operation failed: nonsense', 'module and nothing known')
 	equal(c.cmd('reload --confirm never'), 'How many seconds? reload [plugin] --confirm SECONDS (1 to 86400)', 'reload --confirm')
 

@@ -47,7 +47,7 @@ def as_json(t):
 	"""Every command has a JSON form."""
 	e, _, argv = attached(t)
 	e.start()
-	for command in ('status', 'status engine', 'status overview', 'status objects', 'version', 'uptime', 'parked', 'who-waits', 'events log',
+	for command in ('status', 'status engine', 'status overview', 'status objects', 'version', 'uptime', 'parked', 'who-waits', 'top', 'events log',
 			'dispatcher handlers', 'module list', 'help', 'help status', 'debug sip level 8', 'reload'):
 		code, out, err = run(argv + command.split() + ['--json'])
 		equal((code, err), (OK, ''), f'{command} --json')
