@@ -82,6 +82,7 @@ struct pb_engine_args pb_program_engine_args(const struct pb_program *p)
 		.node_name = p->node_name,
 		.log_file = p->log_file,
 		.user_dir = p->user_dir,
+		.run_params = p->run_params,
 		.interactive = !p->daemonise,
 	};
 }

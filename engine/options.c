@@ -286,6 +286,23 @@ static bool is_option(const struct words *w, int kept, const char *s)
 	return w->which != PB_CONSOLE || !kept || s[1] == '-';
 }
 
+/* Commands `runparam NAME=VALUE` are no commands: files that are read at the start ask for them. */
+static void take_run_params(struct pb_program *p)
+{
+	unsigned n = 0;
+	int kept = 0;
+
+	for (int i = 0; i < p->argc; i++) {
+		struct pb_str s = pb_str_z(p->argv[i]);
+
+		if (n < PB_DIRS_MAX && pb_str_skip_word(&s, PB_STR("runparam")) && pb_str_chr(s, '=') > 0)
+			p->run_params[n++] = s.p; /* to the end of the word */
+		else
+			p->argv[kept++] = p->argv[i];
+	}
+	p->argc = kept;
+}
+
 int pb_program_options(struct pb_program *p, enum pb_subcommand which, int argc, char **argv)
 {
 	struct words w = { .which = which, .argc = argc, .argv = argv };
@@ -303,6 +320,8 @@ int pb_program_options(struct pb_program *p, enum pb_subcommand which, int argc,
 		argv[kept++] = argv[w.at];
 	p->argc = kept;
 	p->argv = argv;
+	if (which == PB_RUN)
+		take_run_params(p);
 	if (p->relay && !(p->supervised && p->log_file))
 		return wrong("-r is for an engine with -s and -l");
 	if (p->colour && p->log_file)

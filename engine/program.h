@@ -41,6 +41,7 @@ struct pb_program {
 	bool supervised, relay;
 	unsigned first_delay_ms, sanity;
 	char ignored[32]; /* letters that mean nothing here */
+	const char *run_params[PB_DIRS_MAX + 1]; /* "NAME=VALUE", of commands runparam */
 	int argc; /* what is left */
 	char **argv;
 	int asked; /* -h, -V: the exit code is 0 and nothing else is done */

@@ -197,9 +197,11 @@ struct pbi_base *pbi_base_take(struct pb_engine *e, struct pbi_base *b)
 {
 	struct take t = { e, b };
 	struct pbi_base *old = e->base;
+	struct pb_bus_limits limits = pbi_main_limits(&b->yate);
 
 	for (unsigned i = 0; i < pb_loops_count(e->loops); i++)
 		pb_loop_call(pb_loops_at(e->loops, i), take_on_loop, &t);
+	pb_bus_set_limits(e->bus, &limits);
 	if (b->set.log_level != old->set.log_level)
 		pb_log_set_level(pb_log_level() + (int)(b->set.log_level - old->set.log_level));
 	set_in_force(e, b);

@@ -120,15 +120,6 @@ static void on_bus_alarm(void *arg, struct pb_log_source *src, const struct pb_l
 	pb_engine_alarm(arg, src, row, "engine", info, "%.*s", PB_STR_F(text));
 }
 
-static struct pb_bus_limits bus_limits(const struct pbi_main *m)
-{
-	return (struct pb_bus_limits){
-		.rate = (unsigned)m->maxmsgrate,
-		.age_ms = (unsigned)m->maxmsgage,
-		.queued = (unsigned)m->maxqueued,
-	};
-}
-
 static int make_loops(struct pb_engine *e)
 {
 	struct pb_loops_args la = {
@@ -149,7 +140,7 @@ static int make_loops(struct pb_engine *e)
 		.warn_ms = (unsigned)e->yate.warntime,
 		.trace_times = e->yate.trace_msg_time,
 		.trace_handler_times = e->yate.trace_msg_handler_time,
-		.limits = bus_limits(&e->yate),
+		.limits = pbi_main_limits(&e->yate),
 		.alarm = on_bus_alarm,
 		.alarm_arg = e,
 	};

@@ -191,6 +191,9 @@ extern const struct pb_opt pbi_main_rows[];
 /** What the engine itself takes from it. @return 0, -EINVAL (errors among the findings), -ENOMEM. */
 int pbi_main_read(const struct pb_conf *main, struct pbi_main *out, struct pb_arena *a, struct pb_findings *f);
 
+/** From when on the bus counts as congested. */
+struct pb_bus_limits pbi_main_limits(const struct pbi_main *m);
+
 /* params.c */
 /* Between the two readings of the main file: all of them, in their order. */
 void pbi_params_fill(struct pb_engine *e, struct pb_findings *f);

@@ -124,6 +124,15 @@ const struct pb_opt pbi_main_rows[] = {
 	{ PB_OPT_END },
 };
 
+struct pb_bus_limits pbi_main_limits(const struct pbi_main *m)
+{
+	return (struct pb_bus_limits){
+		.rate = (unsigned)m->maxmsgrate,
+		.age_ms = (unsigned)m->maxmsgage,
+		.queued = (unsigned)m->maxqueued,
+	};
+}
+
 /* Less than 8 s would tell of every busy second. */
 static void check_timejump(const struct pb_conf *main, struct pbi_main *out, struct pb_findings *f)
 {

@@ -94,12 +94,13 @@ def as_text(t):
 @test(level='fast')
 def it_starts(t):
 	conf = folder(t)
-	e = t.engine(conf)
+	e = t.engine(conf, args=('runparam shelfpath=/shelf/${configname}',))
 	c = e.console
 	equal(c.cmd(f'auth {SECRET}'), 'Authenticated successfully as admin!', 'auth')
 	status = c.cmd('status engine')
 	contains(status, 'nodename=folder', 'node')
 	contains(status, 'application=Folder', 'application')
+	contains(status, 'shelfpath=/shelf/yate', 'a run parameter of the command line')
 	contains(c.cmd('version'), 'name: Folder', 'version')
 	for name in ('sip', 'regfile', 'regexroute', 'extmodule', 'cdrbuild'):
 		contains(c.cmd(f'status {name}'), f'name={name},', name)
