@@ -129,6 +129,7 @@ void world_up(unsigned scripts, unsigned parked_max)
 	struct pb_bus_args ba = { .hold_ms = HOLD_MS,
 				  .message_ms = MESSAGE_MS,
 				  .parked_max = parked_max,
+				  .breaker_misses = 64, /* none is passed by */
 				  .track_param = "handlers" };
 
 	fibers_make();
