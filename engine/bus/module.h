@@ -148,6 +148,8 @@ struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name)
 bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);
 /** Value of the main configuration (yate.conf), as of start. Any thread. */
 struct pb_str pb_engine_main(const struct pb_engine *e, struct pb_str section, struct pb_str key);
+/** Folder that traces may be written to (engine.cfg, recorder.dir); empty: none. Any thread. */
+struct pb_str pb_engine_trace_dir(const struct pb_engine *e);
 /**
  * Expand ${run parameters} in `text`.
  */
