@@ -2,7 +2,7 @@
  * Dispatching: who asks, and gives up. A script loop owns no calls: what it
  * asks is walked on a call loop, and the answer brought back.
  */
-#include "bus/bus_impl.h"
+#include "bus/flight_impl.h"
 
 #include "bus/names.h"
 
@@ -60,6 +60,9 @@ static void dispatch_elsewhere(struct pb_bus *b, struct pb_msg *m)
 	uint64_t lent = from->running ? from->running->b.deadline_us : 0;
 
 	pb_assert(m->w.state == PBI_IDLE);
+	pbi_flight_inherit(m, from->running);
+	if (at < 0 && m->b.flight.gen)
+		at = m->b.flight.loop;
 	if (at < 0 || (unsigned)at >= calls)
 		at = (int)(PBI_GET(from->counts.dispatched) % calls);
 	PBI_COUNT(from, dispatched, 1);

@@ -1,6 +1,6 @@
 /* The bus itself: made, let come to rest, and freed; how it crosses loops, and
  * what it has to say. What it does is in walk.c, ask.c, queue.c, hold.c, visit.c. */
-#include "bus/bus_impl.h"
+#include "bus/flight_impl.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -146,6 +146,9 @@ static int loop_init(struct pb_bus *b, unsigned i)
 	pl->track = b->track;
 	pl->tail = &pl->head;
 	pb_list_init(&pl->parked);
+	if (b->args.flights && !pl->script &&
+	    pbi_flights_new(pl->loop, b->args.flights, pb_loops_calls(b->loops), &pl->flights))
+		return -ENOMEM;
 	pl->table = pb_alloc_zero(1, sizeof(*pl->table));
 	if (!pl->table)
 		return -ENOMEM;
@@ -174,6 +177,7 @@ int pb_bus_new(const struct pb_bus_args *args, struct pb_bus **out)
 		err = -ENOMEM;
 	for (unsigned i = 0; i < pb_loops_count(b->loops) && !err; i++)
 		err = loop_init(b, i);
+	b->args.flights = NULL;
 	if (err) {
 		pb_bus_free(&b);
 		return err;
@@ -247,6 +251,7 @@ static void free_loop(struct pbi_bus_loop *pl)
 	for (uint32_t i = 0; i < pl->slot_count; i++)
 		pb_free(pl->slots[i]);
 	pb_free(pl->slots);
+	pbi_flights_free(&pl->flights);
 	if (pl->table) {
 		pl->table->current = false;
 		pl->table->walks = 0;

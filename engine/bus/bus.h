@@ -21,6 +21,7 @@
 #include "loop/loop.h"
 
 struct pb_bus;
+struct pb_flight_args;
 struct pb_log_source;
 struct pb_log_row;
 struct pbi_module;
@@ -267,6 +268,7 @@ struct pb_bus_args {
 	bool bare; /* no statistics: to measure what they cost */
 	struct pb_bus_limits limits;
 	const char *track_param; /* "handlers"; NULL: no tracking */
+	const struct pb_flight_args *flights; /* NULL: nothing is recorded; read while made */
 	pb_bus_alarm_fn alarm; /* NULL: the log alone hears of it */
 	void *alarm_arg;
 };

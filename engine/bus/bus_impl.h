@@ -14,6 +14,7 @@
 #include "loop/log.h"
 
 struct pbi_change;
+struct pbi_flights;
 
 /* What one thread writes and any other may read. */
 #define PBI_GET(x)    atomic_load_explicit(&(x), memory_order_relaxed)
@@ -168,6 +169,7 @@ struct pbi_slot {
 	bool used;
 	bool handler_running; /* not yet back from the handler that holds */
 	bool resumed;         /* ... and the answer has already come */
+	bool expired;         /* its limit has passed */
 	enum pb_verdict verdict;
 	struct pb_patch *patch;
 	struct pb_msg *msg;
@@ -212,6 +214,7 @@ struct pbi_bus_loop {
 	atomic_bool dropping;    /* the queue overflows, and that has been told */
 	uint64_t dropped_before; /* counts.dropped a second ago; pb_bus_second's */
 	atomic_uint under_way;   /* posted to this loop and not yet arrived */
+	struct pbi_flights *flights; /* NULL: no recorder, or a script loop */
 };
 
 /* What the clock is read for, besides sampling. */

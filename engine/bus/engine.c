@@ -10,6 +10,7 @@
 
 #include "bus/cfg.h"
 #include "bus/configlog.h"
+#include "bus/flight.h"
 
 const struct pb_log_row pbi_engine_rows[] = {
 	[PBI_ENG_LOADED] = { "engine-001", PB_INFO, "A module was loaded and started." },
@@ -95,6 +96,21 @@ const struct pb_opt pbi_cfg_rows[] = {
 	{ PB_OPT_INT, "kill", offsetof(struct pbi_cfg, watchdog_kill_ms), .def = 60000, .lo = 0, .hi = 3600000,
 	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "watchdog",
 	  .doc = "After so long the engine ends with SIGABRT, to be started anew; 0: never." },
+	{ PB_OPT_BOOL, "enable", offsetof(struct pbi_cfg, recorder), .def = 1, .flags = PB_OPT_ONCE, .section = "recorder",
+	  .doc = "Record what happens to each call and request." },
+	{ PB_OPT_INT, "ring", offsetof(struct pbi_cfg, recorder_ring), .def = 16 << 10, .lo = 4 << 10, .hi = 1 << 20,
+	  .unit = "bytes", .flags = PB_OPT_ONCE, .section = "recorder", .doc = "Most memory of one record; the oldest entries give way." },
+	{ PB_OPT_INT, "total", offsetof(struct pbi_cfg, recorder_total), .def = 64 << 20, .lo = 1 << 20,
+	  .hi = 1ll << 36, .unit = "bytes", .flags = PB_OPT_ONCE, .section = "recorder",
+	  .doc = "Most memory of all records; the oldest that have ended give way." },
+	{ PB_OPT_INT, "keep", offsetof(struct pbi_cfg, recorder_keep), .def = 1000, .lo = 0, .hi = 1000000,
+	  .flags = PB_OPT_ONCE, .section = "recorder", .doc = "Records of failed calls and requests that are kept." },
+	{ PB_OPT_INT, "keep_good", offsetof(struct pbi_cfg, recorder_keep_good), .def = 100, .lo = 0, .hi = 1000000,
+	  .flags = PB_OPT_ONCE, .section = "recorder", .doc = "Records kept of those that ended well." },
+	{ PB_OPT_INT, "age", offsetof(struct pbi_cfg, recorder_age_ms), .def = 3600000, .lo = 1000, .hi = 604800000,
+	  .unit = "ms", .flags = PB_OPT_ONCE, .section = "recorder", .doc = "How long an ended record is kept." },
+	{ PB_OPT_STR, "dir", offsetof(struct pbi_cfg, recorder_dir), .defs = "", .flags = PB_OPT_ONCE, .section = "recorder",
+	  .doc = "Folder that `trace pcap` and `trace file` write to; empty: they do not." },
 	{ PB_OPT_STR, "name", offsetof(struct pbi_cfg, node_name), .defs = "", .section = "node", .flags = PB_OPT_ONCE,
 	  .doc = "Name of this node; empty: nodename of yate.conf." },
 	{ PB_OPT_BOOL, "required", offsetof(struct pbi_cfg_module, required), .section = "modules.*", .flags = PB_OPT_ONCE,
@@ -144,6 +160,13 @@ static int make_loops(struct pb_engine *e)
 		.alarm = on_bus_alarm,
 		.alarm_arg = e,
 	};
+	struct pb_flight_args fa = {
+		.ring_bytes = (size_t)e->set.recorder_ring,
+		.total_bytes = (size_t)e->set.recorder_total,
+		.keep = (unsigned)e->set.recorder_keep,
+		.keep_good = (unsigned)e->set.recorder_keep_good,
+		.age_ms = (uint64_t)e->set.recorder_age_ms,
+	};
 	int err = pb_loops_new(&la, &e->loops);
 
 	if (err)
@@ -153,6 +176,7 @@ static int make_loops(struct pb_engine *e)
 	else if (!pb_str_is_bool(track))
 		ba.track_param = track.p;
 	ba.loops = e->loops;
+	ba.flights = e->set.recorder ? &fa : NULL;
 	err = pb_bus_new(&ba, &e->bus);
 	return err ? err : pb_pool_new(2, e->world, &e->pool);
 }
@@ -258,6 +282,11 @@ unsigned pb_engine_module_count(const struct pb_engine *e)
 struct pb_str pb_engine_log_file(const struct pb_engine *e)
 {
 	return e->set.log_file;
+}
+
+struct pb_str pb_engine_trace_dir(const struct pb_engine *e)
+{
+	return e->set.recorder_dir;
 }
 
 int pb_engine_log_level(const struct pb_engine *e)

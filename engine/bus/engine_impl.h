@@ -64,6 +64,9 @@ struct pbi_cfg {
 	int log_format; /* 0 text, 1 JSON */
 	int64_t log_rotate_bytes, log_keep;
 	int64_t watchdog_warn_ms, watchdog_kill_ms;
+	bool recorder;
+	int64_t recorder_ring, recorder_total, recorder_keep, recorder_keep_good, recorder_age_ms;
+	struct pb_str recorder_dir;
 	struct pb_str node_name;
 };
 

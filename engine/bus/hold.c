@@ -6,7 +6,7 @@
  * move and are reused through a free list. The limit of a hold is a timer in
  * the slot: arming, resuming and expiring cost O(1) however many are parked.
  */
-#include "bus/bus_impl.h"
+#include "bus/flight_impl.h"
 
 #include "base/alloc.h"
 
@@ -86,6 +86,7 @@ static void expired(void *arg)
 		pbi_slot_arm(s, more_ms);
 		return;
 	}
+	s->expired = true;
 	count_expired(s);
 	tell_holder(s, true);
 	if (s->gen == gen) /* else: the holder had the question given up */
@@ -111,7 +112,7 @@ struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct
 	s = pl->free_slots;
 	pl->free_slots = s->next_free;
 	s->used = true;
-	s->resumed = false;
+	s->resumed = s->expired = false;
 	s->handler_running = false;
 	s->patch = NULL;
 	s->msg = m;
@@ -125,6 +126,8 @@ struct pbi_slot *pbi_slot_take(struct pbi_bus_loop *pl, struct pb_msg *m, struct
 	m->w.slot = s;
 	if (!m->w.visit) /* a copy counts where the message is */
 		count_parked(s, 1);
+	if (pbi_is_recorded(m) && !m->w.visit)
+		pbi_flight_walk_held(m);
 	return s;
 }
 
@@ -229,6 +232,8 @@ void pbi_slot_resume(struct pbi_slot *s, struct pb_patch *patch, enum pb_verdict
 	pbi_patch_apply(patch, m);
 	pb_patch_free(&patch);
 	pbi_hist_longest(&pbi_reg_counts(pl, s->reg)->hist, pb_loop_now_us(pl->loop) - s->since_us);
+	if (pbi_is_recorded(m) && !m->w.visit)
+		pbi_flight_walk_resumed(m, s->since_us, v, s->expired);
 	if (!m->w.visit)
 		pbi_answered(m, s->reg, v);
 	pbi_slot_free(s);

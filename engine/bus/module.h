@@ -188,6 +188,8 @@ struct pb_telephony pb_engine_telephony(const struct pb_engine *e);
  * @return 0; -EINVAL: it cannot be loaded; else it was not saved, and why.
  */
 int pb_engine_merge_conf(struct pb_engine *e, struct pb_str name, struct pb_arena *a, struct pb_str *path);
+/** Folder that traces may be written to (engine.cfg, recorder.dir); empty: none. Any thread. */
+struct pb_str pb_engine_trace_dir(const struct pb_engine *e);
 /**
  * Expand ${run parameters} in `text`.
  */

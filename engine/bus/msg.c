@@ -155,6 +155,8 @@ struct pb_msg *pb_msg_copy(const struct pb_msg *m)
 	c->b.enqueued_us = m->b.enqueued_us;
 	c->b.dispatched_us = m->b.dispatched_us;
 	c->b.chan = m->b.chan;
+	c->b.flight = m->b.flight;
+	c->b.touched = m->b.touched;
 	c->b.deadline_us = m->b.deadline_us;
 	c->b.renamed = m->b.renamed;
 	c->b.tracked = m->b.tracked;
@@ -302,6 +304,12 @@ static bool more_room(struct pb_msg *m)
 	return true;
 }
 
+/* The recorder has not seen this one yet. */
+static inline void touch(struct pb_msg *m, size_t i)
+{
+	m->b.touched |= 1ull << (i < 63 ? i : 63);
+}
+
 void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value)
 {
 	struct pb_param *p;
@@ -314,6 +322,7 @@ void pb_msg_add(struct pb_msg *m, struct pb_str name, struct pb_str value)
 		m->b.failed = true;
 		return;
 	}
+	touch(m, m->b.count);
 	p = &m->b.params[m->b.count++];
 	p->name = pb_str(c, name.n);
 	put(c, name.p, name.n);
@@ -328,10 +337,12 @@ void pb_msg_set(struct pb_msg *m, struct pb_str name, struct pb_str value)
 {
 	struct pb_param *p = find(m, name);
 
-	if (p)
+	if (p) {
+		touch(m, (size_t)(p - m->b.params));
 		p->value = keep(m, value);
-	else
-		pb_msg_add(m, name, value);
+		return;
+	}
+	pb_msg_add(m, name, value);
 }
 
 void pb_msg_set_bool(struct pb_msg *m, struct pb_str name, bool value)
@@ -373,11 +384,16 @@ void pb_msg_setf(struct pb_msg *m, struct pb_str name, const char *fmt, ...)
 
 void pb_msg_clear(struct pb_msg *m, struct pb_str name)
 {
+	uint64_t touched = m->b.touched;
 	uint32_t kept = 0;
 
+	m->b.touched = 0;
 	for (uint32_t i = 0; i < m->b.count; i++) {
-		if (!pb_str_eq(m->b.params[i].name, name))
-			m->b.params[kept++] = m->b.params[i];
+		if (pb_str_eq(m->b.params[i].name, name))
+			continue;
+		if (touched >> (i < 63 ? i : 63) & 1)
+			touch(m, kept);
+		m->b.params[kept++] = m->b.params[i];
 	}
 	m->b.count = kept;
 }

@@ -26,6 +26,8 @@ struct pbi_body {
 	uint64_t time_us;
 	uint64_t enqueued_us, dispatched_us; /* when times are traced */
 	struct pb_handle chan;
+	struct pb_handle flight; /* the record its walks are written to */
+	uint64_t touched; /* parameters set since they were last written there; bit 63: all from the 64th on */
 	uint64_t deadline_us; /* of the loop clock; 0: set at dispatch */
 	/* the tracking parameter's name, once there is one; its text grows in place: */
 	struct pb_str tracked;
@@ -60,6 +62,9 @@ struct pbi_walk {
 	void *arg;
 	pb_done_fn noticed; /* of a line of notices */
 	void *noticed_arg;
+	uint32_t flight_no; /* of this walk in the record; 0: not written */
+	bool flight_secret; /* its return value, by the name it began with */
+	uint64_t flight_us, flight_began_us; /* end of the last step, begin of the walk */
 	struct pb_loop *back; /* dispatched for a script loop: where `done` belongs */
 	struct pb_work work;
 };

@@ -97,11 +97,12 @@ void pbi_msg_take_over(struct pb_msg *m, struct pb_msg *by)
 	bool broadcast = m->b.broadcast, renamed = !pb_str_eq(m->b.name, by->b.name);
 	uint64_t deadline = m->b.deadline_us;
 	uint32_t count = m->b.renamed;
-	struct pb_handle chan = m->b.chan;
+	struct pb_handle chan = m->b.chan, flight = m->b.flight;
 
 	pb_msg_swap(m, by);
 	m->b.broadcast = broadcast;
 	m->b.deadline_us = deadline;
+	m->b.flight = flight;
 	m->b.renamed = count + renamed;
 	if (!pb_handle_is_set(m->b.chan))
 		m->b.chan = chan;

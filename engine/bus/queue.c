@@ -7,7 +7,7 @@
  * message on its way from another thread counts for the loop's mailbox, so that
  * neither can grow without bound.
  */
-#include "bus/bus_impl.h"
+#include "bus/flight_impl.h"
 
 /* Ages of a minute and more say that a clock was set, or a message used again. */
 #define AGE_TOO_OLD_US 60000000u
@@ -64,6 +64,7 @@ static bool queue(struct pbi_bus_loop *pl, struct pb_msg *m)
 	PBI_PUT(pl->counts.queued, now);
 	if (now > PBI_GET(pl->counts.queued_max))
 		PBI_PUT(pl->counts.queued_max, now);
+	pbi_flight_inherit(m, pl->running);
 	m->next = NULL;
 	*pl->tail = m;
 	pl->tail = &m->next;

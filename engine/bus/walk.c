@@ -10,7 +10,7 @@
  * pbi_answered (a handler has spoken, at once or later), pbi_slot_take and
  * pbi_slot_resume (parked, and on again), pbi_walk_end.
  */
-#include "bus/bus_impl.h"
+#include "bus/flight_impl.h"
 
 /* ---- Contexts ------------------------------------------------------------------- */
 
@@ -101,6 +101,7 @@ void pbi_walk_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
 
 		if (until < m->b.deadline_us)
 			m->b.deadline_us = until;
+		pbi_flight_inherit(m, pl->running);
 	}
 	name_labels(pl, m);
 	PBI_COUNT(pl, dispatched, 1);
@@ -109,6 +110,8 @@ void pbi_walk_begin(struct pbi_bus_loop *pl, struct pb_msg *m)
 	w->timed = w->care = false;
 	if (__builtin_expect(w->sampled || timing, 0))
 		pbi_timing_begin(m);
+	if (pbi_is_recorded(m))
+		pbi_flight_walk_start(m);
 	pbi_walk(m);
 }
 
@@ -134,6 +137,8 @@ void pbi_walk_end(struct pb_msg *m)
 
 	if (__builtin_expect(m->w.timed, 0))
 		pbi_timing_end(m);
+	if (pbi_is_recorded(m))
+		pbi_flight_walk_end(m);
 	if (__builtin_expect(m->w.trial != NULL, 0))
 		pbi_breaker_untried(m);
 	if (tr->table->hook_count && !m->w.cancelled)
@@ -381,6 +386,8 @@ static inline enum next step(struct pb_msg *m, struct pb_reg *r, struct pbi_bus_
 		return send_away(m, r, where, index) ? LEFT : GO_ON;
 	if (call_and_settle(m, r, pl, &v))
 		return LEFT;
+	if (pbi_is_recorded(m))
+		pbi_flight_walk_handler(m, r, v);
 	answered(m, r, v, c);
 	return v == PB_HANDLED && !m->b.broadcast ? STOP : GO_ON;
 }

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "bus/flight.h"
 #include "call/chan.h"
 
 struct pbi_chan_slot {
@@ -52,6 +53,8 @@ struct pb_chan {
 	uint64_t maxcall_ms, timeout_ms;
 	void *user;
 	bool outgoing, answered, routing, ended;
+	bool judges; /* its end is the record's */
+	struct pb_handle flight;
 	uint64_t dtmf_seq;
 };
 

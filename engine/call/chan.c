@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "base/text.h"
+
 #define CHAN_LIMIT (1u << 20)
 
 /* ---- The loop's record ---------------------------------------------------------- */
@@ -101,6 +103,7 @@ static void on_timeout(void *arg)
 {
 	struct pb_chan *c = arg;
 
+	pb_flight_note(c->driver->cx.bus, c->flight, c->id, PB_STR("the time of the call is over"));
 	c->driver->ops->drop(c, PB_STR("timeout"), NULL);
 }
 
@@ -108,6 +111,7 @@ static void on_maxcall(void *arg)
 {
 	struct pb_chan *c = arg;
 
+	pb_flight_note(c->driver->cx.bus, c->flight, c->id, PB_STR("nobody has answered in time"));
 	c->driver->ops->drop(c, PB_STR("noanswer"), NULL);
 }
 
@@ -137,6 +141,56 @@ static void chan_free(struct pb_chan *c)
 	pb_notices_unref(&c->notices);
 	pb_arena_free(&c->arena);
 	pb_free(c);
+}
+
+/* ---- Its record ----------------------------------------------------------------------- */
+
+static void record_begin(struct pb_chan *c, struct pb_handle given)
+{
+	struct pb_bus *b = c->driver->cx.bus;
+	enum pb_flight_begun how;
+
+	c->judges = !c->outgoing || !pb_handle_is_set(given);
+	c->flight = pb_flight_use(b, given);
+	if (pb_handle_is_set(c->flight))
+		pb_flight_key(b, c->flight, c->id);
+	else
+		c->flight = pb_flight_begin(b, c->id, &how);
+	pb_flight_key(b, c->flight, c->billid);
+	pb_flight_state(b, c->flight, c->id, c->status);
+}
+
+/* Reasons that are nobody's failure. */
+static bool is_normal(const struct pb_chan *c, struct pb_str reason)
+{
+	static const struct pb_str bad[] = {
+		PB_STR_INIT("timeout"), PB_STR_INIT("noanswer"), PB_STR_INIT("noresource"), PB_STR_INIT("failure"),
+		PB_STR_INIT("noconn"),	PB_STR_INIT("nomedia"),	 PB_STR_INIT("congestion"),
+	};
+	uint32_t code;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (pb_str_eq(reason, bad[i]))
+			return false;
+	}
+	return !c->params || pb_str_to_u32(pb_msg_get(c->params, PB_STR("cause_sip")), 400, 699, &code);
+}
+
+static void record_end(struct pb_chan *c, struct pb_str reason)
+{
+	struct pb_bus *b = c->driver->cx.bus;
+	enum pb_flight_outcome how = c->answered && is_normal(c, reason) ? PB_FLIGHT_WELL : PB_FLIGHT_BADLY;
+	struct pb_str code = c->params ? pb_msg_get(c->params, PB_STR("cause_sip")) : PB_STR_NULL;
+	struct pb_text t;
+	char buf[128];
+
+	if (!pb_handle_is_set(c->flight))
+		return;
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_addf(&t, "%.*s%s%.*s", PB_STR_F(pb_str_head(code, 3)), code.n && reason.n ? " " : "",
+		     PB_STR_F(pb_str_head(reason, 80)));
+	pb_flight_note(b, c->flight, c->id, pb_text_str(&t).n ? pb_text_str(&t) : PB_STR("ended"));
+	pb_flight_end(b, c->flight, c->judges ? how : PB_FLIGHT_NO_OPINION, pb_text_str(&t));
 }
 
 struct pb_chan *pb_chan_new(const struct pb_chan_args *args)
@@ -170,6 +224,7 @@ struct pb_chan *pb_chan_new(const struct pb_chan_args *args)
 		slot_give(d->calls, c->handle);
 		goto fail;
 	}
+	record_begin(c, args->flight);
 	pb_list_push(&d->chans, &c->node);
 	d->counts.chans++;
 	d->counts.total++;
@@ -264,6 +319,7 @@ void pb_chan_end(struct pb_chan **cp, struct pb_str reason)
 		c->lastpeerid = pb_arena_str(c->arena, peer->id);
 	reason = pb_arena_str(c->arena, reason);
 	send_hangup(c, reason);
+	record_end(c, reason);
 	unlist(c);
 	/* Before the questions: who is told that one is given up may end the peer. */
 	if (peer)
@@ -283,6 +339,19 @@ static void part(struct pb_chan *c, struct pb_str reason)
 	c->peer = NULL;
 	c->lastpeerid = pb_arena_str(c->arena, p->id);
 	tell_peer(p, c, reason);
+}
+
+/* Legs that meet later have records of their own, which name each other. */
+static void record_join(struct pb_chan *c, const struct pb_chan *with)
+{
+	struct pb_text t;
+	char buf[64];
+
+	if (c->flight.slot == with->flight.slot && c->flight.gen == with->flight.gen)
+		return;
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_addf(&t, "joined with %.*s", PB_STR_F(with->id));
+	pb_flight_note(c->driver->cx.bus, c->flight, c->id, pb_text_str(&t));
 }
 
 static void say_connected(struct pb_chan *c, struct pb_str reason)
@@ -309,6 +378,8 @@ int pb_chan_connect(struct pb_chan *a, struct pb_chan *b, struct pb_str reason)
 		a->billid = pb_arena_str(a->arena, b->billid);
 	if (!b->billid.n)
 		b->billid = pb_arena_str(b->arena, a->billid);
+	record_join(a, b);
+	record_join(b, a);
 	say_connected(a, reason);
 	say_connected(b, reason);
 	return 0;
@@ -325,6 +396,8 @@ static void set_known(struct pb_msg *m, struct pb_str name, struct pb_str value)
 void pb_chan_complete(struct pb_chan *c, struct pb_msg *m, bool minimal)
 {
 	pb_msg_set_chan(m, c->handle);
+	if (!pb_handle_is_set(pb_msg_flight(m)))
+		pb_msg_set_flight(m, c->flight);
 	pb_msg_set(m, PB_STR("id"), c->id);
 	pb_msg_set(m, PB_STR("module"), c->driver->name);
 	if (minimal)
@@ -379,6 +452,11 @@ void *pb_chan_user(const struct pb_chan *c)
 	return c->user;
 }
 
+struct pb_handle pb_chan_flight(const struct pb_chan *c)
+{
+	return c->flight;
+}
+
 struct pb_driver *pb_chan_driver(const struct pb_chan *c)
 {
 	return c->driver;
@@ -416,8 +494,10 @@ struct pb_str pb_chan_targetid(const struct pb_chan *c)
 
 void pb_chan_set_status(struct pb_chan *c, struct pb_str status)
 {
-	if (!pb_str_eq(c->status, status))
+	if (!pb_str_eq(c->status, status)) {
 		c->status = pb_arena_str(c->arena, status);
+		pb_flight_state(c->driver->cx.bus, c->flight, c->id, status);
+	}
 	if (!c->answered && pb_str_eq(status, PB_STR("answered"))) {
 		c->answered = true;
 		pb_timer_stop(&c->maxcall);

@@ -95,6 +95,11 @@ struct pb_chan_args {
 	struct pb_str address;
 	struct pb_str billid; /* outgoing: the caller's; absent for incoming: a new one */
 	void *user; /* the driver's own */
+	/**
+	 * The record it is written to: incoming: that of the first packet, outgoing:
+	 * that of call.execute, which the caller's leg judges. Unset: one of its own.
+	 */
+	struct pb_handle flight;
 };
 
 /** @return NULL when there is no memory or max_chans is reached. */
@@ -127,6 +132,8 @@ void pb_chan_copy_params(struct pb_chan *c, const struct pb_msg *m);
 void pb_chan_set_timeout(struct pb_chan *c, uint64_t ms);
 void pb_chan_set_maxcall(struct pb_chan *c, uint64_t ms);
 
+/** bus/flight.h; may be unset. */
+struct pb_handle pb_chan_flight(const struct pb_chan *c);
 /** On this loop; NULL when it is gone. */
 struct pb_chan *pb_chan_get(struct pb_handle h);
 struct pb_chan *pb_chan_find(struct pb_str id);

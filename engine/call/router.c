@@ -145,8 +145,10 @@ static void prerouted(struct pb_msg *m, bool handled, void *arg)
 		reject(c, m, PB_STR("unknown"), PB_STR_NULL);
 		return;
 	}
-	if (billid.n && !pb_str_eq(billid, c->billid))
+	if (billid.n && !pb_str_eq(billid, c->billid)) {
 		c->billid = pb_arena_str(c->arena, billid);
+		pb_flight_key(c->driver->cx.bus, c->flight, billid);
+	}
 	pb_chan_set_status(c, PB_STR("prerouted"));
 	pb_chan_copy_params(c, m);
 	if (c->driver->ops->prerouted)

@@ -9,6 +9,7 @@
 #include "sip/sip.h"
 
 #include "base/alloc.h"
+#include "bus/flight.h"
 
 /* ---- Challenging -------------------------------------------------------------------- */
 
@@ -336,6 +337,7 @@ void sip_auth_ask(struct sip_op *op, const struct pb_msg *copy, bool newcall, si
 	if (device.n)
 		pb_msg_add(m, PB_STR("device"), device);
 	put_flow(m, copy);
+	pb_msg_set_flight(m, op->flight);
 	pb_bus_dispatch(op->on->cx->bus, m, &op->questions, auth_answered, op);
 }
 

@@ -7,11 +7,15 @@
 
 #include <errno.h>
 
+#include "bus/flight.h"
+
 #define SEND_LIMIT (256u << 10)
 
 struct sending {
 	struct pb_arena *arena;
 	struct sip_loop *on;
+	struct pb_handle flight; /* once it is sent */
+	bool judges; /* nobody asked for it whose record it is in */
 	struct pb_msg *m; /* a copy: what to send, and later the result */
 	struct pb_token token; /* of who waits; gen 0: nobody does */
 	struct sip_seek seek;
@@ -28,6 +32,7 @@ static void sending_free(struct sending *s)
 {
 	struct pb_arena *a = s->arena;
 
+	pb_flight_end(s->on->cx->bus, s->flight, PB_FLIGHT_BADLY, PB_STR("not sent"));
 	pb_msg_free(&s->m);
 	pb_arena_free(&a);
 }
@@ -174,10 +179,24 @@ static void put_answer(struct pb_msg *m, unsigned code, const struct sip_msg *rs
 	sip_put_body(m, rsp);
 }
 
+/* A failure counts whoever asked for it; a success only when nobody did. */
+static void record_end(struct sending *s, unsigned code)
+{
+	enum pb_flight_outcome how = code >= 300 ? PB_FLIGHT_BADLY : s->judges ? PB_FLIGHT_WELL : PB_FLIGHT_NO_OPINION;
+	struct pb_text t;
+	char buf[64];
+
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_text_addf(&t, "%u %.*s", code, PB_STR_F(pb_str_head(sip_reason_phrase(code), 40)));
+	pb_flight_end(s->on->cx->bus, s->flight, how, pb_text_str(&t));
+	s->flight = (struct pb_handle){ 0 };
+}
+
 static void finish(struct sending *s, unsigned code, const struct sip_msg *rsp)
 {
 	struct pb_patch *p;
 
+	record_end(s, code);
 	if (s->token.gen) {
 		put_answer(s->m, code, rsp);
 		p = pb_patch_new();
@@ -270,10 +289,28 @@ static const char *seek_error(int err)
 	return err == -EINVAL ? "failure" : sip_seek_error(err, NULL);
 }
 
+/* In the record of what it is sent for, else in one of its own. */
+static void record_begin(struct sending *s)
+{
+	struct pb_bus *b = s->on->cx->bus;
+	enum pb_flight_begun how = PB_FLIGHT_JOINED;
+
+	s->flight = pb_flight_use(b, pb_msg_flight(s->m));
+	if (pb_handle_is_set(s->flight))
+		pb_flight_key(b, s->flight, s->call_id);
+	else
+		s->flight = pb_flight_begin(b, s->call_id, &how);
+	s->judges = how != PB_FLIGHT_JOINED;
+	if (how == PB_FLIGHT_MADE)
+		pb_flight_about(b, s->flight, s->method, pb_msg_get(s->m, PB_STR("caller")), s->uri);
+}
+
 static const char *send_out(struct sending *s)
 {
 	const char *error = prepare(s);
 
+	if (!error)
+		record_begin(s);
 	return error ? error : transmit(s) ? "notransport" : NULL;
 }
 

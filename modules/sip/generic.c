@@ -2,6 +2,7 @@
  * Generic requests: a method of [methods] becomes the message sip.<method>, and
  * what the handler says becomes the answer.
  */
+#include "bus/flight.h"
 #include "sip/sip.h"
 
 /* Parameters in the order that users know from the sniffer. */
@@ -17,6 +18,7 @@ static struct pb_msg *make_message(struct sip_op *op)
 		return NULL;
 	if (c)
 		pb_msg_add(m, PB_STR("id"), pb_chan_id(c));
+	pb_msg_set_flight(m, op->flight);
 	sip_auth_copy(op, m);
 	sip_put_connection(sl, m, &op->path);
 	if (c)

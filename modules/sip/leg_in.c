@@ -254,8 +254,12 @@ void sip_invite(struct sip_loop *sl, struct sip_txn_id id, const struct sip_arri
 	err = sip_dialog_new_uas(sl->ua, id, in, &da, &leg->dialog);
 	leg->op = err ? NULL : sip_op_new(sl, id, in);
 	ca.address = pb_addr_print(&in->path.peer, address);
+	if (leg->op)
+		ca.flight = leg->op->flight;
 	leg->chan = leg->op ? pb_chan_new(&ca) : NULL;
 	if (!leg->chan) {
+		if (leg->op) /* nobody else will judge it */
+			leg->op->judges = true, leg->op->code = 503;
 		sip_server_answer(sl->stack, id, err ? 400 : 503, err ? PB_STR("Invalid Contact") : PB_STR_NULL);
 		sip_leg_end(&leg, PB_STR("noresource"));
 		return;

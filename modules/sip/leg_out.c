@@ -2,6 +2,7 @@
  * Outgoing legs: call.execute becomes an INVITE, and what the far end answers
  * becomes call.progress, call.ringing, call.answered, or the end.
  */
+#include "bus/flight.h"
 #include "sip/leg.h"
 
 #include <errno.h>
@@ -267,9 +268,11 @@ static enum pb_verdict call_out(struct sip_leg *leg, struct pb_msg *m, struct pb
 		return refuse(m, leg, "notransport", "Failed to create party");
 	ca.billid = pb_msg_get(m, PB_STR("billid"));
 	ca.address = pb_addr_print(&path->peer, address);
+	ca.flight = pb_msg_flight(m);
 	leg->chan = pb_chan_new(&ca);
 	if (!leg->chan)
 		return refuse(m, leg, "noresource", "Too many calls");
+	pb_flight_key(leg->on->cx->bus, pb_chan_flight(leg->chan), sip_dialog_core(leg->dialog)->call_id);
 	send_startup(leg, m, uri);
 	if (caller)
 		pb_chan_connect(leg->chan, caller, pb_msg_get(m, PB_STR("reason")));

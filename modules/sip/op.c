@@ -2,6 +2,7 @@
  * A request under way: its message, kept while handlers are asked, and its one
  * answer.
  */
+#include "bus/flight.h"
 #include "sip/sip.h"
 
 #define OP_LIMIT (256u << 10)
@@ -20,6 +21,10 @@ struct sip_op *sip_op_new(struct sip_loop *sl, struct sip_txn_id id, const struc
 	op->txn = id;
 	if (!op->msg || !sip_core_read(op->msg, &op->core))
 		goto fail;
+	op->began_us = pb_loop_read_us(sl->cx->loop);
+	op->flight = sip_record_begin(sl, in, &op->judges);
+	if (in->msg->method == SIP_INVITE)
+		op->judges = false; /* the leg does */
 	pb_questions_init(&op->questions);
 	pb_list_push(&sl->ops, &op->node);
 	return op;
@@ -28,6 +33,18 @@ fail:
 	pb_arena_free(&a);
 	SIP_LOG(MEMORY, "no memory for a request");
 	return NULL;
+}
+
+static void record_end(struct sip_op *op)
+{
+	enum pb_flight_outcome how = op->code >= 200 && op->code < 300 ? PB_FLIGHT_WELL : PB_FLIGHT_BADLY;
+	struct pb_text t;
+	char buf[64];
+
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	if (op->code)
+		pb_text_addf(&t, "%u %.*s", op->code, PB_STR_F(pb_str_head(sip_reason_phrase(op->code), 40)));
+	pb_flight_end(op->on->cx->bus, op->flight, op->judges ? how : PB_FLIGHT_NO_OPINION, pb_text_str(&t));
 }
 
 void sip_op_free(struct sip_op **opp)
@@ -42,6 +59,8 @@ void sip_op_free(struct sip_op **opp)
 	sip_auth_forget(op);
 	pb_questions_cancel(&op->questions);
 	pb_msg_free(&op->auth);
+	record_end(op);
+	sip_times_add(op->on, pb_loop_read_us(op->on->cx->loop) - op->began_us);
 	a = op->arena;
 	pb_arena_free(&a);
 }
@@ -58,6 +77,7 @@ int sip_op_begin(struct sip_op *op, unsigned code, struct pb_str reason, struct 
 {
 	int err = sip_server_begin(op->on->stack, op->txn, code, reason, b);
 
+	op->code = code;
 	if (!err)
 		sip_common_headers(sip_conf(op->on), *b, true);
 	return err;

@@ -3,6 +3,7 @@
  * user.unregister, in order; the answer lists what the location service knows
  * (RFC 3261 section 10.3).
  */
+#include "bus/flight.h"
 #include "sip/sip.h"
 
 #define CONTACTS_MAX 16
@@ -234,6 +235,7 @@ static void next_contact(struct sip_op *op, struct pb_msg *last)
 		sip_op_answer(&op, 503, PB_STR_NULL);
 		return;
 	}
+	pb_msg_set_flight(m, op->flight);
 	pb_bus_dispatch(op->on->cx->bus, m, &op->questions, stored, op);
 }
 

@@ -287,6 +287,13 @@ static const struct pb_handler handlers[] = {
 	{ NULL },
 };
 
+static const struct pb_command commands[] = {
+	{ "stats times", "stats times [--json]",
+	  "How long requests took until they were decided upon, in the last whole period of 5 s.", PB_HERE,
+	  sip_on_stats_times },
+	{ NULL },
+};
+
 PB_MODULE(sip) = {
 	.abi = PB_MODULE_ABI,
 	.name = "sip",
@@ -301,6 +308,7 @@ PB_MODULE(sip) = {
 	.shared_size = sizeof(struct sip_shared),
 	.options = sip_options,
 	.handlers = handlers,
+	.commands = commands,
 	.log = &sip_log,
 	.read = sip_settings_read,
 	.start = start,

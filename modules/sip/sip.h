@@ -64,10 +64,16 @@ bool sip_settings_allows(const struct sip_settings *s, struct pb_str method);
 
 /* ---- State --------------------------------------------------------------------------- */
 
-/* Shared by all loops: made at start, then only read. */
+/* Of one period on one loop; written there, read by all. */
+struct sip_times {
+	_Atomic uint64_t period, count, sum, squares, least, most; /* microseconds */
+};
+
+/* Shared by all loops: made at start, then only read (but for the times). */
 struct sip_shared {
 	struct sip_net *net;
 	char key[32]; /* signs nonces */
+	struct sip_times times[PB_LOOPS_MAX][2]; /* of this period and the one before */
 };
 
 /* On each call loop; the driver comes first (call/chan.h). */
@@ -122,6 +128,10 @@ struct sip_op {
 	struct sip_txn_id txn;
 	struct pb_questions questions;
 	struct pb_handle chan; /* of the call it belongs to, if any */
+	struct pb_handle flight; /* bus/flight.h */
+	bool judges; /* its answer decides how that record ends */
+	unsigned code; /* of its last answer */
+	uint64_t began_us; /* of the loop's clock */
 	const struct sip_method_conf *method;
 	/* authentication */
 	struct pb_msg *auth; /* user.auth as it came back, until the op ends */
@@ -189,8 +199,19 @@ void sip_auth_refuse(struct sip_op **op);
 void sip_auth_challenge(struct sip_loop *sl, const struct sip_path *path, struct sip_build *b, bool stale);
 
 /* trace.c */
-/** Each datagram in and out, to the log at its level; secrets are left out. */
+/** Each datagram in and out, to record, followers and log; secrets are left out. */
 void sip_trace(void *arg, bool out, const struct sip_path *path, struct pb_str bytes);
+/**
+ * Use the record of the request's Call-ID, made if need be; `judges`: nobody
+ * else does. Ends with pb_flight_end.
+ */
+struct pb_handle sip_record_begin(struct sip_loop *sl, const struct sip_arrival *in, bool *judges);
+
+/* times.c */
+/** A request was decided upon after so long. */
+void sip_times_add(struct sip_loop *sl, uint64_t us);
+/** `stats times`: of the last whole period, over all loops. */
+enum pb_verdict sip_on_stats_times(struct pb_msg *m, struct pb_ctx *cx);
 
 /* registrar.c, generic.c */
 void sip_register(struct sip_op *op);

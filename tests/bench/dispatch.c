@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bus/bus.h"
+#include "bus/flight.h"
 #include "loop/world.h"
 
 #define TRIES 9
@@ -84,19 +84,30 @@ static void same_message(void *arg)
 static void built_message(void *arg)
 {
 	struct work *w = arg;
+	enum pb_flight_begun how;
+	struct pb_handle flight = pb_flight_begin(w->bus, PB_STR("bench"), &how);
 
-	for (unsigned i = 0; i < rounds; i++)
-		pb_bus_dispatch(w->bus, build(w->name), NULL, NULL, NULL);
+	for (unsigned i = 0; i < rounds; i++) {
+		struct pb_msg *m = build(w->name);
+
+		if (pb_handle_is_set(flight))
+			pb_msg_set_flight(m, flight);
+		pb_bus_dispatch(w->bus, m, NULL, NULL, NULL);
+	}
+	pb_flight_end(w->bus, flight, PB_FLIGHT_WELL, PB_STR(""));
 }
 
 /* ---- A column: a bus of its own on the one loop ----------------------------------- */
 
-enum { BARE, COUNTED, TRACKED, COLUMNS };
+enum { BARE, COUNTED, TRACKED, RECORDED, COLUMNS };
+
+static const struct pb_flight_args flights = { 16u << 10, 8u << 20, 10, 10, 1000 };
 
 static const struct pb_bus_args columns[COLUMNS] = {
 	[BARE] = { .bare = true },
 	[COUNTED] = { .bare = false },
 	[TRACKED] = { .track_param = "handlers" },
+	[RECORDED] = { .flights = &flights },
 };
 
 static struct pb_bus *buses[COLUMNS];
@@ -144,7 +155,7 @@ static void make_bus(unsigned column, struct pb_loops *loops)
 
 static void measure(struct pb_loop *l, const char *what, void (*fn)(void *), struct pb_str name)
 {
-	uint64_t best[COLUMNS] = { UINT64_MAX, UINT64_MAX, UINT64_MAX };
+	uint64_t best[COLUMNS] = { UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 
 	for (unsigned i = 0; i < TRIES * COLUMNS; i++) {
 		struct work w = { buses[i % COLUMNS], name };
@@ -177,7 +188,7 @@ int main(int argc, char **argv)
 	if (pb_loops_start(loops))
 		abort();
 	l = pb_loops_at(loops, 0);
-	printf("%-46s %8s %8s %8s %8s\n", "ns", "bare", "counted", "tracked", "ratio");
+	printf("%-46s %8s %8s %8s %8s %8s\n", "ns", "bare", "counted", "tracked", "recorded", "ratio");
 	measure(l, "dispatch over 5 handlers", same_message, PB_STR("call.route"));
 	measure(l, "10 parameters built, dispatch over 5, freed", built_message,
 		PB_STR("call.route"));

@@ -97,6 +97,8 @@ const struct fate *fate_of(unsigned number)
 
 /* ---- Engines that begin and end calls ------------------------------------------- */
 
+enum { LADDERS_MAX = 3 }; /* how many failed calls are shown in full */
+
 static void say(unsigned side, unsigned loop, struct pb_msg *m)
 {
 	struct pb_engine *e = site.engine[side];
@@ -184,6 +186,8 @@ static void expect_call(unsigned number)
 	const struct phone *a = &callers[number], *b = &callees[number];
 	const struct sight *s = sights[0];
 	bool wanted = f->flags & FATE_ORIGINATED;
+	unsigned failures = site.failures;
+	char text[16];
 
 	if ((a->used && !a->over) || (b->used && !b->over))
 		site_fail("call %u, %s: has not ended", number, f->name);
@@ -196,6 +200,8 @@ static void expect_call(unsigned number)
 	if (s[number].legs > 2 || sights[1][number].legs > 2)
 		site_fail("call %u, %s: %u and %u legs", number, f->name, s[number].legs,
 			  sights[1][number].legs);
+	if (site.failures > failures && site.failures <= LADDERS_MAX)
+		site_show_call(pb_str(text, (size_t)snprintf(text, sizeof(text), "%u", number)));
 }
 
 /*

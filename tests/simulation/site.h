@@ -66,6 +66,8 @@ unsigned site_side(const struct pb_ctx *cx);
 
 /** Something is wrong: counted, and said with the seed. */
 void site_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** Print what the recorders have of the calls to this number. */
+void site_show_call(struct pb_str called);
 /** Nothing may be left of calls and requests: on no loop, in no engine. */
 void site_expect_idle(void);
 

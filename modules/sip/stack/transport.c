@@ -80,6 +80,12 @@ static void refuse_bad(struct sip_transport *t, const struct sip_arrival *in,
 	sip_reply(t, in, v->code, v->reason ? pb_str_z(v->reason) : PB_STR_NULL);
 }
 
+static void tap_in(struct sip_transport *t, const struct sip_path *path, struct pb_str bytes)
+{
+	if (t->args.tap)
+		t->args.tap(t->args.arg, false, path, bytes);
+}
+
 enum { HANDED = 1, TRUNCATED = 2 };
 
 /** Read, judge, and pass on. `how`: it was handed to this loop; it was longer. */
@@ -98,6 +104,7 @@ static void take(struct sip_transport *t, const struct sip_path *path, struct pb
 		v.reason = NULL;
 	}
 	if (v.code) {
+		tap_in(t, path, bytes);
 		refuse_bad(t, &in, &v);
 		return;
 	}
@@ -109,6 +116,7 @@ static void take(struct sip_transport *t, const struct sip_path *path, struct pb
 			COUNT(t, HANDED_LOST);
 		return;
 	}
+	tap_in(t, path, bytes);
 	t->args.message(t->args.arg, &in);
 }
 
@@ -129,8 +137,6 @@ static void on_datagram(void *arg, const struct pb_datagram *d)
 	}
 	if (d->truncated)
 		COUNT(t, TRUNCATED);
-	if (t->args.tap)
-		t->args.tap(t->args.arg, false, &path, d->bytes);
 	take(t, &path, d->bytes, d->truncated ? TRUNCATED : 0);
 }
 

@@ -52,8 +52,8 @@ struct sip_transport_args {
 	/** Well-formed and this loop's. */
 	void (*message)(void *arg, const struct sip_arrival *in);
 	/**
-	 * Optional: each message in (as it arrived on this loop, whoever owns it,
-	 * whatever it is worth) and out, for sniffers and recorders.
+	 * Optional: each message in, on the loop that owns it (what is malformed:
+	 * where it arrived), and out, for sniffers and recorders.
 	 */
 	void (*tap)(void *arg, bool out, const struct sip_path *path, struct pb_str bytes);
 	void *arg;
