@@ -67,6 +67,9 @@ int pb_program_check(struct pb_program *p);
 int pb_program_config(struct pb_program *p);
 int pb_program_console(struct pb_program *p);
 
+/** terminal.c: relay between our terminal and the engine's socket until either ends. Owns `fd`. @return an exit code. */
+int pb_attach_terminal(int fd);
+
 struct pb_engine_args pb_program_engine_args(const struct pb_program *p);
 /** The signals that are ours, blocked in all threads made from now on, as data. @return descriptor or -errno. */
 int pb_program_signals(const int *ours, size_t n);

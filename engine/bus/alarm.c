@@ -39,4 +39,6 @@ void pb_engine_alarm(struct pb_engine *e, struct pb_log_source *src, const struc
 	pb_log(src, row, "%.*s", PB_STR_F(pb_text_str(&t)));
 	if (h)
 		h->fn(h->arg, row->level, pb_str_z(component), pb_str_z(info), pb_text_str(&t));
+	else /* who hears it tells the others in his own words */
+		pbi_alarm_event(e, row->level, component, info, pb_text_str(&t));
 }

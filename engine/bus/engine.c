@@ -233,6 +233,7 @@ void pb_engine_free(struct pb_engine **ep)
 	if (!e)
 		return;
 	*ep = NULL;
+	pbi_control_fini(e);
 	pb_pool_free(&e->pool);
 	pb_loops_free(&e->loops);
 	pb_bus_free(&e->bus);

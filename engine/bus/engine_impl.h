@@ -30,13 +30,20 @@ struct pbi_module {
 	struct pb_engine *e;
 	void *dl; /* NULL: built in */
 	char *file; /* base name of the library, without suffix */
-	bool started, required;
+	_Atomic bool started;
+	bool required;
 	struct pbi_settings *settings;
 	void *shared;
 	struct pb_ctx ctx[PB_LOOPS_MAX];
 	struct pb_reg *regs[PBI_REGS_MAX]; /* of its tables and pbi_ helpers */
 	unsigned reg_count;
 	struct pb_loop *home;
+};
+
+/* What a loop wants done on the control thread. */
+struct pbi_errand {
+	void (*fn)(void *arg);
+	void *arg; /* freed by pb_free when the engine ends before */
 };
 
 struct run_param {
@@ -119,8 +126,9 @@ struct pb_engine {
 	_Atomic uint64_t undo_due_ms; /* that loop's clock; 0: none */
 	_Atomic int accept; /* enum pb_accept */
 	struct pb_alarm_hook *_Atomic alarm_hook;
+	_Atomic bool hears_alarms; /* module.update may be sent of them */
 	struct pbi_module *modules[PBI_MODULES_MAX];
-	unsigned module_count;
+	_Atomic unsigned module_count; /* the control thread appends while all read */
 	struct run_param *params;
 	_Atomic unsigned param_count;
 	struct pb_arena *late_params; /* of those added while running */
@@ -141,6 +149,8 @@ struct pb_engine {
 	pthread_mutex_t control_lock;
 	struct pb_control pending[8];
 	unsigned pending_count;
+	struct pbi_errand errands[8];
+	unsigned errand_count;
 	int control_fd;
 };
 
@@ -212,6 +222,8 @@ void pbi_debug_lines(struct pb_engine *e);
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
 int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);
 int pbi_module_start(struct pbi_module *m);
+/* Take in one that was there and not wanted; not started. @return 0, -ENOENT, -ENOSPC, -ENOMEM. */
+int pbi_module_add_off(struct pb_engine *e, struct pb_str name);
 /* Once all have started, and every loop knows every handler. */
 int pbi_module_open(struct pbi_module *m);
 void pbi_module_stop(struct pbi_module *m);
@@ -225,9 +237,30 @@ struct pb_conf_env pbi_conf_env(struct pb_engine *e);
 bool pbi_module_required(struct pb_engine *e, const struct pb_module *d);
 int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_reg **out);
 
+/* modrun.c: modules come and go while the engine runs. On the control thread. */
+/* Start what was unloaded, or is there and was not wanted at the start.
+ * @return 0, -ENOENT, or what its start answered. */
+int pbi_module_load(struct pb_engine *e, struct pb_str file);
+/* Stop it; its code stays. @return 0, -EBUSY (it cannot be, or holds messages). */
+int pbi_module_unload(struct pbi_module *m);
+
+/* control.c */
+/* fn(arg) on the control thread. @return false: too much is asked of it. Any thread. */
+bool pbi_control_call(struct pb_engine *e, void (*fn)(void *arg), void *arg);
+void pbi_control_fini(struct pb_engine *e);
+
+/* events.c */
+/* The log of the start ends here. */
+void pbi_events_started(struct pb_engine *e);
+/* An alarm is everybody's to hear: module.update. Any thread. */
+void pbi_alarm_event(struct pb_engine *e, enum pb_level level, const char *component, const char *info,
+		     struct pb_str text);
+
 /* status.c, commands.c: handlers that the engine adds for every module */
 int pbi_status_add(struct pbi_module *m);
 int pbi_commands_add(struct pbi_module *m);
+/* What the module's status line would count on this loop, into `out`: "\1cKEY". */
+void pbi_status_counts(struct pbi_module *m, struct pb_loop *l, struct pb_msg *out);
 extern const struct pb_module pbi_engine_module;
 
 #endif

@@ -234,6 +234,7 @@ int pb_engine_start(struct pb_engine *e)
 	pb_loop_call(first, pbi_tick_start, e);
 	pbi_debug_lines(e);
 	say_started(e, pb_loop_read_us(first) - begin_us);
+	pbi_events_started(e);
 	return 0;
 }
 

@@ -43,7 +43,12 @@ void pb_status_line(struct pb_status *s, struct pb_str line);
 /** A console command; ends with word == NULL. */
 struct pb_command {
 	const char *word;   /* "sniffer"; may be two words: "sip drop" */
-	const char *syntax; /* "sniffer [on|off] [filter REGEX]" */
+	/**
+	 * "sniffer [on|off] [filter REGEX]". The first words of the alternatives in
+	 * brackets are offered for completion; empty: it is in no list. Without
+	 * "--json" in it that word is taken off the line before `fn` sees it.
+	 */
+	const char *syntax;
 	const char *doc;
 	enum pb_place place; /* HERE, HOME or EACH */
 	/**
@@ -51,6 +56,7 @@ struct pb_command {
 	 * value (lines end CR LF) and answer PB_HANDLED, or PB_PASS.
 	 */
 	pb_handle_fn fn;
+	pb_merge_fn merge; /* EACH; NULL: return values are appended */
 };
 
 /* ---- What else has a name -------------------------------------------------------- */
@@ -86,6 +92,7 @@ struct pb_module {
 	const struct pb_command *commands;
 	struct pb_log_source *log;
 	bool required; /* the engine does not start without it; engine.cfg may say otherwise */
+	bool stoppable; /* it may be stopped, and started again, while the engine runs */
 	bool home_script; /* home is a script loop (may hog its thread), else call loop 0 */
 	/**
 	 * Read what rows cannot say (free sections) into zeroed-then-defaulted
@@ -143,6 +150,11 @@ int pb_engine_add_handler(struct pb_ctx *cx, const struct pb_handler *row, struc
 /** The same with a filter function on parameter `name`; NULL `out`: removed with the module. */
 int pb_engine_add_filtered(struct pb_ctx *cx, const struct pb_handler *row, const char *name,
 			   bool (*filter)(void *arg, struct pb_str value), struct pb_reg **out);
+/** Where the console's Unix socket is unless engine.cfg names another: only in a folder that is there. */
+#define PB_CONSOLE_DIR "/run/patchbay"
+#define PB_CONSOLE_SOCKET PB_CONSOLE_DIR "/console.sock"
+/** `ID [k=v ...] [OP]` of a command into a chan.control. @return false when something is missing. */
+bool pb_control_parse(struct pb_str args, struct pb_msg *m);
 /** Run parameter, absent when unknown. Valid for the process's life. Any thread. */
 struct pb_str pb_engine_run_param(const struct pb_engine *e, struct pb_str name);
 bool pb_engine_loaded(const struct pb_engine *e, struct pb_str module);

@@ -107,9 +107,19 @@ static enum pb_verdict on_status(struct pb_msg *m, struct pb_ctx *cx)
 	struct pb_ctx own = mod->ctx[pb_loop_index(cx->loop)];
 
 	mod->d->status(&own, &s);
+	if (mod->d == &pbi_engine_module && s.first && pb_msg_get_bool(m, PB_STR("reset"), false))
+		pb_bus_count_reset(cx->bus);
 	if (whole)
 		return is_ours(mod->d->name, sel) ? PB_HANDLED : PB_PASS;
 	return pb_msg_has(m, PB_STR("\1l")) ? PB_HANDLED : PB_PASS;
+}
+
+void pbi_status_counts(struct pbi_module *m, struct pb_loop *l, struct pb_msg *out)
+{
+	struct pb_status s = { .m = out, .selector = PB_STR("") };
+	struct pb_ctx own = m->ctx[pb_loop_index(l)];
+
+	m->d->status(&own, &s);
 }
 
 /* ---- Putting the parts together ---------------------------------------------------- */

@@ -373,6 +373,30 @@ static enum pb_verdict on_busy(struct pb_msg *m, struct pb_ctx *cx)
 	return d && d->counts.chans ? PB_HANDLED : PB_PASS;
 }
 
+/** Completion: channels of this loop that begin so, each with a TAB before it. */
+static enum pb_verdict on_complete(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct pb_str part = pb_msg_get(m, PB_STR("partword"));
+	const struct pb_driver *d = driver_of(cx);
+	unsigned left = 100;
+	struct pb_text t;
+
+	if (!d)
+		return PB_PASS;
+	pb_text_init(&t, 8192);
+	pb_list_each(n, &d->chans) {
+		const struct pb_chan *c = pb_container(n, struct pb_chan, node);
+
+		if (left && pb_str_starts(c->id, part)) {
+			pb_text_addf(&t, "\t%.*s", PB_STR_F(c->id));
+			left--;
+		}
+	}
+	pb_msg_set_retval(m, pb_text_str(&t));
+	pb_text_fini(&t);
+	return PB_PASS;
+}
+
 #define BY_ID .place = PB_OWNER, .owner_param = "id"
 #define BY_PEER .place = PB_OWNER, .owner_param = "peerid", .owner_else = "targetid"
 
@@ -388,6 +412,8 @@ static const struct pb_handler rows[] = {
 	{ .message = "chan.dtmf", .priority = 100, BY_PEER, .fn = on_dtmf },
 	{ .message = "chan.text", .priority = 100, BY_PEER, .fn = on_text },
 	{ .message = "engine.busy", .priority = 100, .place = PB_EACH, .fn = on_busy },
+	{ .message = "engine.command", .priority = 110, .place = PB_EACH, .fn = on_complete,
+	  .filter_name = "complete", .filter_value = "channels", .untracked = true },
 	{ .message = "engine.halt", .priority = 100, .place = PB_EACH, .fn = on_halt },
 	{ NULL },
 };

@@ -196,7 +196,7 @@ static bool is_live(const struct sockaddr_un *un)
 }
 
 /** Only left-over sockets are removed: a mistaken path must not cost a file. */
-static int bind_unix(struct pb_listener *l, const char *path)
+static int bind_unix(struct pb_listener *l, const char *path, unsigned mode)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -217,17 +217,17 @@ static int bind_unix(struct pb_listener *l, const char *path)
 	memcpy(l->path, un.sun_path, sizeof(l->path));
 	l->local.sa.sa_family = AF_UNIX;
 	/* Nobody can connect before listen(). */
-	return chmod(path, 0600) < 0 ? -errno : 0;
+	return chmod(path, mode) < 0 ? -errno : 0;
 }
 
-int pb_listener_open_unix(struct pb_loop *l, const char *path, int backlog,
+int pb_listener_open_unix(struct pb_loop *l, const char *path, unsigned mode, int backlog,
 			  void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 			  struct pb_listener **out)
 {
 	struct pb_listener *n = listener_new(l, accepted, arg);
 
 	*out = NULL;
-	return n ? bound(n, bind_unix(n, path), backlog, out) : -ENOMEM;
+	return n ? bound(n, bind_unix(n, path, mode), backlog, out) : -ENOMEM;
 }
 
 void pb_listener_close(struct pb_listener **lp)

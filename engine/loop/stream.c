@@ -51,6 +51,7 @@ struct pb_stream {
 	size_t in_limit, out_limit;
 	bool connecting, blocked;
 	bool ended; /* `err` says how */
+	bool half; /* nothing more comes in; the owner still writes */
 	bool released; /* nobody to call */
 	bool now; /* do not write what is queued */
 	bool dead; /* to be freed by the deferred work */
@@ -173,7 +174,7 @@ static void want(struct pb_stream *s, struct pb_fd *f, unsigned events)
 
 static void watch(struct pb_stream *s)
 {
-	unsigned in = s->connecting || s->ended || s->released ? 0 : PB_FD_READ;
+	unsigned in = s->connecting || s->ended || s->half || s->released ? 0 : PB_FD_READ;
 	unsigned out = s->connecting || s->blocked ? PB_FD_WRITE : 0;
 
 	if (s->socket) {
@@ -223,6 +224,16 @@ static void offer(struct pb_stream *s)
 	buffer_use(&s->ibuf, used);
 }
 
+/** The peer's end of file: the owner may want to write on. */
+static void input_ends(struct pb_stream *s)
+{
+	s->busy++;
+	s->half = s->ops->half_closed && s->ops->half_closed(s->arg);
+	s->busy--;
+	if (!s->half)
+		end(s, 0);
+}
+
 /** One read and what follows from it. @return whether bytes came. */
 static bool take(struct pb_stream *s)
 {
@@ -250,7 +261,7 @@ static bool take(struct pb_stream *s)
 		return true;
 	}
 	if (n == 0)
-		end(s, 0);
+		input_ends(s);
 	else if (errno != EAGAIN && errno != EINTR)
 		end(s, -errno);
 	return false;
@@ -266,7 +277,7 @@ static ssize_t put(struct pb_stream *s)
 /** Whoever reads no more may have said something before: that comes first. */
 static void write_failed(struct pb_stream *s, int err)
 {
-	for (int i = 0; i < LAST_READS && !s->ended && !s->released && take(s); i++)
+	for (int i = 0; i < LAST_READS && !s->ended && !s->half && !s->released && take(s); i++)
 		;
 	buffer_use(&s->obuf, s->obuf.n);
 	end(s, err);
@@ -348,7 +359,7 @@ static void on_in(void *arg, unsigned events)
 	} else {
 		if (s->blocked && (events & (PB_FD_WRITE | PB_FD_ERROR)))
 			flush(s);
-		if ((events & (PB_FD_READ | PB_FD_ERROR)) && !s->ended && !s->released)
+		if ((events & (PB_FD_READ | PB_FD_ERROR)) && !s->ended && !s->half && !s->released)
 			take(s);
 	}
 	settle(s);

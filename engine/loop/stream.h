@@ -28,6 +28,12 @@ struct pb_stream_ops {
 	void (*closed)(void *arg, int err);
 	/** Optional: connected (pb_stream_connect), or all output written. */
 	void (*drained)(void *arg);
+	/**
+	 * Optional: the peer will say no more but may still read. True: the stream
+	 * stays for what is yet to be written, until pb_stream_close or an error.
+	 * False, or NULL: `closed` follows.
+	 */
+	bool (*half_closed)(void *arg);
 };
 
 struct pb_stream_args {
@@ -67,10 +73,11 @@ int pb_listener_open(struct pb_loop *l, const struct pb_addr *local, int backlog
 		     void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 		     struct pb_listener **out);
 /**
- * The same on a Unix socket of mode 0600; a socket file left over is removed
- * first unless somebody listens on it; another file is not. `from` has no address.
+ * The same on a Unix socket of access mode `mode`; a socket file left over is
+ * removed first unless somebody listens on it (-EADDRINUSE); another file is
+ * not. `from` has no address.
  */
-int pb_listener_open_unix(struct pb_loop *l, const char *path, int backlog,
+int pb_listener_open_unix(struct pb_loop *l, const char *path, unsigned mode, int backlog,
 			  void (*accepted)(void *arg, int fd, const struct pb_addr *from), void *arg,
 			  struct pb_listener **out);
 void pb_listener_close(struct pb_listener **l);

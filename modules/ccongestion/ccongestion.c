@@ -254,6 +254,7 @@ static const struct pb_sends sends[] = {
 PB_MODULE(ccongestion) = {
 	.abi = PB_MODULE_ABI,
 	.name = "ccongestion",
+	.stoppable = true,
 	.doc = "Refuses new calls while the processor is too busy.",
 	.conf = "ccongestion",
 	.settings_size = sizeof(struct settings),

@@ -311,6 +311,7 @@ static const struct pb_handler handlers[] = {
 PB_MODULE(cdrfile) = {
 	.abi = PB_MODULE_ABI,
 	.name = "cdrfile",
+	.stoppable = true,
 	.doc = "Writes final call detail records to a file.",
 	.conf = "cdrfile",
 	.settings_size = sizeof(struct settings),

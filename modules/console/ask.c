@@ -9,7 +9,7 @@
 static void on_status(struct console_conn *c, struct pb_msg *m, bool handled)
 {
 	struct pb_str sel = pb_msg_get(m, PB_STR("module"));
-	bool marked = console_conn_is_terminal(c) && !console_edit_shown(&c->tty.edit);
+	bool marked = !c->plain && !c->json && !console_edit_shown(&c->tty.edit);
 
 	if (marked)
 		console_printf(c, "%%%%+status%s%.*s\r\n", sel.n ? ":" : "", PB_STR_F(sel));
@@ -32,16 +32,19 @@ bool console_do_status(struct console_conn *c, struct pb_str args)
 
 /* ---- debug ------------------------------------------------------------------------------- */
 
-static bool show_debug(struct console_conn *c)
+/** Objects are always counted (`status objects`): that cannot be changed. */
+static bool show_debug(struct console_conn *c, struct pb_str name)
 {
 	const char *local = c->debug ? "on" : "off";
 
 	if (c->machine)
-		console_printf(c, "%%%%=debug:level=%d:objects=false:local=%s:threshold=%d\r\n", pb_log_level(),
-			       c->debug ? "true" : "false", c->threshold);
+		console_printf(c, "%%%%=debug:level=%d:objects=true:local=%s:threshold=%d%s%.*s%s\r\n", pb_log_level(),
+			       c->debug ? "true" : "false", c->threshold, name.n ? ":" : "", PB_STR_F(name),
+			       name.n ? "=true" : "");
 	else
-		console_printf(c, "Debug level: %d, objects: off, local: %s, threshold: %d\r\n", pb_log_level(),
-			       local, c->threshold);
+		console_printf(c, "Debug level: %d, objects: on, local: %s, threshold: %d%s%.*s%s\r\n",
+			       pb_log_level(), local, c->threshold, name.n ? ", " : "", PB_STR_F(name),
+			       name.n ? ": on" : "");
 	return true;
 }
 
@@ -74,8 +77,8 @@ static bool set_threshold(struct console_conn *c, struct pb_str arg)
 /** The forms that need no module. */
 static bool set_own_debug(struct console_conn *c, struct pb_str args)
 {
-	if (!args.n || pb_str_skip_word(&args, PB_STR("objects")))
-		return true; /* objects are not counted here */
+	if (!args.n)
+		return true;
 	if (pb_str_skip_word(&args, PB_STR("level")))
 		return set_global_level(args);
 	if (pb_str_skip_word(&args, PB_STR("threshold")))
@@ -83,10 +86,19 @@ static bool set_own_debug(struct console_conn *c, struct pb_str args)
 	return console_set_bool(args, &c->debug);
 }
 
+/** Of `debug objects NAME B`, not of `debug objects B`. */
+static bool is_object_name(struct pb_str word)
+{
+	return word.n && !pb_str_is_bool(word) && !pb_str_eq(word, PB_STR("all")) &&
+	       !pb_str_eq(word, PB_STR("reset"));
+}
+
 static void on_debug(struct console_conn *c, struct pb_msg *m, bool handled)
 {
 	struct pb_str module = pb_msg_get(m, PB_STR("module")), line = pb_msg_get(m, PB_STR("line"));
 
+	if (!handled)
+		console_fail(c);
 	if (handled)
 		console_print(c, pb_msg_retval(m));
 	else
@@ -99,9 +111,13 @@ bool console_do_debug(struct console_conn *c, struct pb_str args)
 	struct pb_str module = PB_STR("");
 	struct pb_msg *m;
 
+	if (pb_str_skip_word(&args, PB_STR("objects"))) {
+		pb_str_word(&args, &module);
+		return show_debug(c, is_object_name(module) ? module : PB_STR(""));
+	}
 	if (set_own_debug(c, args)) {
 		console_conns_update(c->c);
-		return show_debug(c);
+		return show_debug(c, PB_STR(""));
 	}
 	pb_str_word(&args, &module);
 	m = pb_msg_new(PB_STR("engine.debug"));
@@ -118,6 +134,8 @@ static void on_drop(struct console_conn *c, struct pb_msg *m, bool handled)
 {
 	struct pb_str id = pb_msg_get(m, PB_STR("id"));
 
+	if (id.p && !handled)
+		console_fail(c);
 	if (!id.p)
 		console_print(c, c->machine ? PB_STR("%%=drop:unknown:all calls\r\n") :
 					      PB_STR("Tried to drop all calls\r\n"));
@@ -135,6 +153,7 @@ bool console_do_drop(struct console_conn *c, struct pb_str args)
 	if (!pb_str_word(&args, &id)) {
 		console_print(c, c->machine ? PB_STR("%%=drop:fail=noarg\r\n") :
 					      PB_STR("You must specify what connection to drop!\r\n"));
+		console_fail(c);
 		return true;
 	}
 	m = pb_msg_new(PB_STR("call.drop"));
@@ -151,6 +170,8 @@ static void on_call(struct console_conn *c, struct pb_msg *m, bool handled)
 	struct pb_str direct = pb_msg_get(m, PB_STR("direct"));
 	struct pb_str target = direct.p ? direct : pb_msg_get(m, PB_STR("target"));
 
+	if (!handled)
+		console_fail(c);
 	if (handled)
 		console_printf(c, c->machine ? "%%%%=call:success:%.*s:%.*s %.*s\r\n" : "Calling '%.*s' %.*s %.*s\r\n",
 			       PB_STR_F(id), PB_STR_F(to), PB_STR_F(target));
@@ -167,6 +188,7 @@ bool console_do_call(struct console_conn *c, struct pb_str args)
 	if (!pb_str_word(&args, &chan) || !args.n) {
 		console_print(c, c->machine ? PB_STR("%%=call:fail=noarg\r\n") :
 					      PB_STR("You must specify source and target!\r\n"));
+		console_fail(c);
 		return true;
 	}
 	m = pb_msg_new(PB_STR("call.execute"));
@@ -177,48 +199,13 @@ bool console_do_call(struct console_conn *c, struct pb_str args)
 	return console_ask(c, m, on_call);
 }
 
-/** The last blank-separated group of `*text` when it is k=v. */
-static bool last_pair(struct pb_str *text, struct pb_str *key, struct pb_str *value)
-{
-	size_t at = text->n;
-	struct pb_str pair;
-	ptrdiff_t eq;
-
-	while (at > 0 && text->p[at - 1] != ' ' && text->p[at - 1] != '\t')
-		at--;
-	pair = pb_str_from(*text, at);
-	eq = pb_str_chr(pair, '=');
-	if (eq <= 0)
-		return false;
-	*key = pb_str_head(pair, (size_t)eq);
-	*value = pb_str_from(pair, (size_t)eq + 1);
-	*text = pb_str_trim(pb_str_head(*text, at));
-	return true;
-}
-
-bool console_control_parse(struct pb_str args, struct pb_msg *m)
-{
-	struct pb_str id, key, value;
-	bool any = false;
-
-	if (!pb_str_word(&args, &id))
-		return false;
-	args = pb_str_trim(args);
-	pb_msg_set(m, PB_STR("targetid"), id);
-	pb_msg_set(m, PB_STR("component"), id);
-	pb_msg_set(m, PB_STR("module"), PB_STR("rmanager"));
-	for (; last_pair(&args, &key, &value); any = true)
-		pb_msg_set(m, key, value);
-	if (args.n)
-		pb_msg_set(m, PB_STR("operation"), args);
-	return any || args.n;
-}
-
 static void on_control(struct console_conn *c, struct pb_msg *m, bool handled)
 {
 	struct pb_str id = pb_msg_get(m, PB_STR("targetid")), text = pb_msg_get(m, PB_STR("retVal"));
 	bool ok = pb_msg_get_bool(m, PB_STR("operation-status"), true);
 
+	if (!handled || !ok)
+		console_fail(c);
 	if (!handled) {
 		console_printf(c, c->machine ? "%%%%=control:fail:%.*s\r\n" : "Could not control %.*s\r\n",
 			       PB_STR_F(id));
@@ -239,51 +226,128 @@ bool console_do_control(struct console_conn *c, struct pb_str args)
 {
 	struct pb_msg *m = pb_msg_new(PB_STR("chan.control"));
 
-	if (m && !console_control_parse(args, m)) {
+	if (m && !pb_control_parse(args, m)) {
 		pb_msg_free(&m);
+		console_fail(c);
 		console_print(c, c->machine ? PB_STR("%%=control:fail=noarg\r\n") :
 					      PB_STR("You must specify channel and operation!\r\n"));
 		return true;
 	}
+	if (m)
+		pb_msg_set(m, PB_STR("module"), PB_STR("rmanager"));
 	return console_ask(c, m, on_control);
 }
 
 /* ---- Anything else ------------------------------------------------------------------------------ */
 
+/** The answer was one page of several: what the keys need to turn it. */
+static void remember_page(struct console_conn *c, const struct pb_msg *m)
+{
+	struct console_paging *p = &c->paging;
+
+	c->tty.edit.paged = pb_msg_has(m, PB_STR("cmd_offset"));
+	p->turning = false;
+	if (!c->tty.edit.paged)
+		return;
+	p->at = pb_msg_get_int(m, PB_STR("cmd_offset"), 0, 0, INT32_MAX);
+	p->next = pb_msg_get_int(m, PB_STR("cmd_finish"), -1, -1, INT32_MAX);
+	if (p->next > p->at)
+		p->rows = p->next - p->at;
+	pb_text_reset(&p->line);
+	pb_text_add(&p->line, c->line);
+}
+
 static void on_other(struct console_conn *c, struct pb_msg *m, bool handled)
 {
-	struct pb_str line = pb_msg_get(m, PB_STR("line"));
-
-	if (handled)
+	remember_page(c, m);
+	if (handled) {
 		console_print(c, pb_msg_retval(m));
-	else
-		console_printf(c, c->machine ? "%%%%=syntax:%.*s\r\n" : "Cannot understand: %.*s\r\n",
-			       PB_STR_F(line));
+		return;
+	}
+	console_fail(c);
+	console_printf(c, c->machine ? "%%%%=syntax:%.*s\r\n" : "Cannot understand: %.*s\r\n", PB_STR_F(c->line));
 }
 
 bool console_do_other(struct console_conn *c, struct pb_str line)
 {
 	struct pb_msg *m = pb_msg_new(PB_STR("engine.command"));
 
-	if (m)
+	if (!m)
+		return console_ask(c, m, on_other);
+	if (c->json)
+		pb_msg_setf(m, PB_STR("line"), "%.*s --json", PB_STR_F(line));
+	else
 		pb_msg_set(m, PB_STR("line"), line);
+	if (c->paging.turning)
+		pb_msg_set_int(m, PB_STR("cmd_offset"), c->paging.at);
 	return console_ask(c, m, on_other);
 }
 
 /* ---- The engine ------------------------------------------------------------------------------------ */
 
-bool console_do_reload(struct console_conn *c, struct pb_str args)
+static bool keep(struct console_conn *c)
 {
-	console_print(c, c->machine ? PB_STR("%%=reload\r\n") : PB_STR("Reinitializing...\r\n"));
-	pb_engine_reload(c->c->engine, args.n ? args : PB_STR_NULL);
+	pb_engine_confirm(c->c->engine);
+	console_print(c, c->machine ? PB_STR("%%=reload\r\n") : PB_STR("Keeping the configuration in force\r\n"));
 	return true;
 }
 
-/** There is no supervisor: the system's service manager restarts an engine. */
+/** `[X] --confirm N`: X and N. @return false when N is none. */
+static bool take_confirm(struct pb_str *args, int64_t *seconds)
+{
+	ptrdiff_t at = pb_str_find(*args, PB_STR("--confirm"));
+	struct pb_str n;
+
+	*seconds = 0;
+	if (at < 0)
+		return true;
+	n = pb_str_trim(pb_str_from(*args, (size_t)at + 9));
+	*args = pb_str_trim(pb_str_head(*args, (size_t)at));
+	return !pb_str_to_i64(n, 10, 1, 86400, seconds);
+}
+
+bool console_do_reload(struct console_conn *c, struct pb_str args)
+{
+	int64_t seconds;
+
+	if (pb_str_eq(args, PB_STR("--keep")))
+		return keep(c);
+	if (!take_confirm(&args, &seconds)) {
+		console_print(c, PB_STR("How many seconds? reload [plugin] --confirm SECONDS (1 to 86400)\r\n"));
+		console_fail(c);
+		return true;
+	}
+	console_print(c, c->machine ? PB_STR("%%=reload\r\n") : PB_STR("Reinitializing...\r\n"));
+	args = args.n ? args : PB_STR_NULL;
+	if (!seconds) {
+		pb_engine_reload(c->c->engine, args);
+		return true;
+	}
+	pb_engine_reload_tentatively(c->c->engine, args, (unsigned)seconds);
+	if (!c->machine)
+		console_printf(c, "Rolled back in %d seconds, unless: reload --keep\r\n", (int)seconds);
+	return true;
+}
+
+/** A graceful one waits until nobody is connected: it ends this session. */
 bool console_do_restart(struct console_conn *c, struct pb_str args)
 {
-	console_print(c, c->machine ? PB_STR("%%=restart:fail\r\n") :
-				      PB_STR("Cannot restart - no supervisor or already shutting down\r\n"));
+	bool now = pb_str_eq(args, PB_STR("now"));
+
+	if (!pb_engine_restart(c->c->engine, 0, now)) {
+		console_fail(c);
+		console_print(c, c->machine ?
+					 PB_STR("%%=restart:fail\r\n") :
+					 PB_STR("Cannot restart - no supervisor or already shutting down\r\n"));
+		return true;
+	}
+	if (c->machine)
+		console_print(c, PB_STR("%%=restart\r\n"));
+	else
+		console_print(c, now ? PB_STR("Engine restarting - bye!\r\n") :
+				       PB_STR("Restart scheduled - please disconnect\r\n"));
+	if (!now)
+		console_conn_close(c);
 	return true;
 }
 
@@ -294,14 +358,5 @@ bool console_do_stop(struct console_conn *c, struct pb_str args)
 	pb_str_to_i64(args, 10, 0, 255, &code);
 	console_print(c, c->machine ? PB_STR("%%=shutdown\r\n") : PB_STR("Engine shutting down - bye!\r\n"));
 	pb_engine_halt(c->c->engine, (int)code);
-	return true;
-}
-
-bool console_do_cfgmerge(struct console_conn *c, struct pb_str args)
-{
-	if (!args.n)
-		console_print(c, PB_STR("Missing configuration name\r\n"));
-	else
-		console_printf(c, "Could not save merged configuration to '%.*s.merged'\r\n", PB_STR_F(args));
 	return true;
 }

@@ -39,10 +39,11 @@ const struct console_command console_commands[] = {
 	  console_do_call, NULL },
 	{ PB_STR_INIT("control"), CONSOLE_ADMIN, "chan [operation] [param=val] [param=...]",
 	  "Apply control operations to a channel", console_do_control, NULL },
-	{ PB_STR_INIT("cfgmerge"), CONSOLE_ADMIN, "configfile", "Not supported: configurations are not written",
-	  console_do_cfgmerge, NULL },
-	{ PB_STR_INIT("reload"), CONSOLE_ADMIN, "[plugin]", "Read the configuration files again",
-	  console_do_reload, NULL },
+	{ PB_STR_INIT("cfgmerge"), CONSOLE_ADMIN, "configfile",
+	  "Write a configuration file with all it includes into one, NAME.conf.merged", console_do_cfgmerge, NULL },
+	{ PB_STR_INIT("reload"), CONSOLE_ADMIN, "[plugin] [--confirm seconds] [--keep]",
+	  "Read the configuration files again; with --confirm for so long, unless --keep follows",
+	  console_do_reload, "--confirm\t--keep" },
 	{ PB_STR_INIT("restart"), CONSOLE_ADMIN, "[now]", "Restart the engine if there is a supervisor",
 	  console_do_restart, "now" },
 	{ PB_STR_INIT("stop"), CONSOLE_ADMIN, "[exitcode]", "Stop the engine", console_do_stop, NULL },
@@ -173,6 +174,7 @@ static void run_alias(struct console_conn *c, struct pb_str name, struct pb_str 
 {
 	if (c->expanding) {
 		console_printf(c, "Error: possible alias loop in '%.*s'\r\n", PB_STR_F(name));
+		console_fail(c);
 		return;
 	}
 	c->expanding = true;
@@ -189,6 +191,8 @@ bool console_command_run(struct console_conn *c, struct pb_str line)
 	struct pb_str args = line, rest = line, word, text;
 	const struct console_command *cmd = console_command_find(&args);
 
+	if (!c->paging.turning)
+		c->tty.edit.paged = false;
 	if (!cmd && pb_str_word(&rest, &word)) {
 		text = console_alias_find(pb_text_str(&c->aliases), word);
 		if (text.p) {
@@ -198,6 +202,7 @@ bool console_command_run(struct console_conn *c, struct pb_str line)
 	}
 	if (!console_command_allowed(c, cmd, line)) {
 		console_print(c, c->machine ? PB_STR("%%=*:fail=noauth\r\n") : PB_STR("Not authenticated!\r\n"));
+		console_fail(c);
 		return true;
 	}
 	return cmd ? cmd->run(c, pb_str_trim(args)) : console_do_other(c, line);

@@ -29,6 +29,9 @@ bool console_command_run(struct console_conn *c, struct pb_str line);
 /** Complete the terminal's line. @return whether it is over. */
 bool console_complete(struct console_conn *c);
 
+/** Nobody is told of a cfgmerge under way: the connection ends. */
+void console_merge_forget(struct console_conn *c);
+
 /* ---- Pure parts -------------------------------------------------------------------------- */
 
 /** `on` by a boolean word; another word leaves it. */
@@ -39,8 +42,6 @@ void console_alias_put_in(struct pb_text *t, struct pb_str text, struct pb_str a
 struct pb_str console_alias_find(struct pb_str aliases, struct pb_str name);
 /** Set, or with an empty text remove. */
 void console_alias_set(struct pb_text *aliases, struct pb_str name, struct pb_str text);
-/** ID [k=v ...] [OP] into a chan.control. @return false when something is missing. */
-bool console_control_parse(struct pb_str args, struct pb_msg *m);
 /** Built-in candidates for completion, TAB separated. */
 void console_complete_words(const struct console_conn *c, struct pb_str line, struct pb_str word,
 			    struct pb_text *t);

@@ -3,7 +3,8 @@
  * time and stops while a command runs: what the peer sends meanwhile waits in
  * `in`. A command is over when its call says so or, after a question to the
  * bus, when the answer has come; then the next one of an alias runs, then the
- * next line.
+ * next line. A peer that sends lines faster than it may waits its turn (`again`),
+ * and is dropped when too much waits; one that does not read is dropped too.
  *
  * Every callback is bracketed by enter() and leave(): the last leave() writes
  * what has gathered and frees a connection that was closed meanwhile.
@@ -19,9 +20,20 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "console/command.h"
+#include "console/json.h"
 
-#define OUT_MAX_BYTES (8u << 20)
+#define OUT_MAX_BYTES (4u << 20)
+/** Live lines are left out while more than that waits to be written. */
+#define LIVE_MAX_BYTES (1u << 20)
 #define IN_MAX_BYTES (2 * CONSOLE_LINE_MAX_BYTES)
+/**
+ * Commands run in one turn of the loop, and in a second: of those behind which
+ * more waits already. Who waits for each answer is as fast as the answers.
+ */
+#define LINES_A_TURN 16
+#define LINES_A_SECOND 10000
+/** Who takes nothing of what is queued for so long is dropped. */
+#define STALL_MS 30000
 #define COMMAND_MAX_BYTES (1u << 20)
 #define ALIASES_MAX_BYTES CONSOLE_LINE_MAX_BYTES
 
@@ -32,10 +44,42 @@ static void enter(struct console_conn *c)
 	c->inside++;
 }
 
+static uint64_t gone(const struct console_conn *c)
+{
+	return c->written - pb_stream_queued(c->stream);
+}
+
+static void watch_stall(struct console_conn *c)
+{
+	if (pb_timer_active(&c->stall))
+		return;
+	c->taken = gone(c);
+	pb_timer_start(c->c->cx->loop, &c->stall, STALL_MS);
+}
+
+static void on_stall(void *arg)
+{
+	struct console_conn *c = arg;
+
+	if (!pb_stream_queued(c->stream))
+		return;
+	if (gone(c) != c->taken) {
+		watch_stall(c);
+		return;
+	}
+	console_say(CONSOLE_STALLED, "%.*s does not read: connection closed", PB_STR_F(pb_stream_peer(c->stream)));
+	pb_stream_close(&c->stream, true);
+	console_conn_free(c);
+}
+
 static void flush(struct console_conn *c)
 {
-	if (c->stream && c->out.n)
-		pb_stream_write(c->stream, pb_text_str(&c->out));
+	if (c->closed && c->port->local && !c->plain)
+		console_telnet_bye(&c->out);
+	if (c->stream && c->out.n && !pb_stream_write(c->stream, pb_text_str(&c->out))) {
+		c->written += c->out.n;
+		watch_stall(c);
+	}
 	pb_text_reset(&c->out);
 }
 
@@ -58,8 +102,11 @@ void console_conn_free(struct console_conn *c)
 	struct console *home = c->c;
 
 	pb_questions_cancel(&c->asked);
+	console_merge_forget(c);
 	pb_timer_stop(&c->wait);
 	pb_timer_stop(&c->guest);
+	pb_timer_stop(&c->again);
+	pb_timer_stop(&c->stall);
 	if (pb_list_linked(&c->node)) {
 		pb_list_remove(&c->node);
 		home->conn_count--;
@@ -75,13 +122,21 @@ void console_conn_free(struct console_conn *c)
 	pb_text_fini(&c->in);
 	pb_text_fini(&c->todo);
 	pb_text_fini(&c->aliases);
+	pb_text_fini(&c->reply);
+	pb_text_fini(&c->paging.line);
 	pb_arena_free(&c->arena);
 	pb_free(c);
 }
 
-bool console_conn_is_terminal(const struct console_conn *c)
+void console_conn_halt(struct console_conn *c)
 {
-	return !c->port->plain;
+	if (!c->port->local || c->plain)
+		return;
+	enter(c);
+	console_edit_hide(&c->tty.edit, &c->out);
+	pb_text_lit(&c->out, "The engine is stopping.\r\n");
+	console_conn_close(c);
+	leave(c);
 }
 
 void console_conn_set_level(struct console_conn *c, enum console_level level)
@@ -96,7 +151,15 @@ void console_conn_set_level(struct console_conn *c, enum console_level level)
 
 void console_print(struct console_conn *c, struct pb_str text)
 {
-	pb_log_add_visible(&c->out, text, true);
+	if (c->json)
+		pb_text_add(&c->reply, text);
+	else
+		pb_log_add_visible(&c->out, text, true);
+}
+
+void console_fail(struct console_conn *c)
+{
+	c->failed = true;
 }
 
 void console_printf(struct console_conn *c, const char *fmt, ...)
@@ -139,10 +202,35 @@ static void rest(struct console_conn *c)
 	bool silent = c->closed || c->completing;
 
 	c->running = c->expanding = c->completing = false;
-	if (c->port->plain)
-		pb_text_lit(&c->out, "%%=done\r\n");
+	if (c->plain)
+		pb_text_add(&c->out, c->failed ? PB_STR("%%=done:failed\r\n") : PB_STR("%%=done\r\n"));
 	else if (!silent)
 		console_edit_show(&c->tty.edit, &c->out);
+	c->failed = false;
+}
+
+/** What it printed was gathered, if JSON was wanted. */
+static void end_command(struct console_conn *c)
+{
+	struct pb_str word = c->line;
+
+	if (!c->json)
+		return;
+	console_json(&c->out, c->line, pb_text_str(&c->reply), !c->failed,
+		     pb_str_skip_word(&word, PB_STR("status")));
+	c->json = false;
+	pb_text_reset(&c->reply);
+}
+
+/** @return whether it is over. */
+static bool run_line(struct console_conn *c, struct pb_str line)
+{
+	c->json = console_json_take(&line) && !c->machine;
+	c->line = line;
+	if (!console_command_run(c, line))
+		return false;
+	end_command(c);
+	return true;
 }
 
 /** Commands until one has to wait for its answer. */
@@ -154,7 +242,7 @@ static void run_todo(struct console_conn *c)
 		pb_arena_reset(c->arena);
 		if (!next_todo(c, &line))
 			break;
-		if (!console_command_run(c, line))
+		if (!run_line(c, line))
 			return;
 	}
 	rest(c);
@@ -163,17 +251,56 @@ static void run_todo(struct console_conn *c)
 static void run(struct console_conn *c, struct pb_str line)
 {
 	c->running = true;
+	c->lines_of_turn++;
 	pb_arena_reset(c->arena);
-	if (console_command_run(c, pb_arena_str(c->arena, line)))
+	if (run_line(c, pb_arena_str(c->arena, line)))
 		run_todo(c);
+}
+
+/** Octets that make a telnet client behave, and the header. */
+static void greet(struct console_conn *c)
+{
+	if (c->port->set && c->port->set->telnet) {
+		console_telnet_hello(&c->out);
+		pb_text_lit(&c->out, "\r         \b\b\b\b\b\b\b\b\b");
+	}
+	if (!c->port->header.n)
+		return;
+	pb_text_lit(&c->out, "\r");
+	console_print(c, c->port->header);
+	pb_text_lit(&c->out, "\r\n");
+}
+
+/* ---- Pages ----------------------------------------------------------------------------------- */
+
+/** The command's answer again, from another line on. */
+static void turn_page(struct console_conn *c)
+{
+	struct console_paging *p = &c->paging;
+	int64_t to = 0;
+
+	if (c->tty.edit.page == CONSOLE_PAGE_LAST)
+		to = INT32_MAX;
+	else if (c->tty.edit.page == CONSOLE_PAGE_DOWN)
+		to = p->next;
+	else if (c->tty.edit.page == CONSOLE_PAGE_UP)
+		to = p->at > p->rows ? p->at - p->rows : 0;
+	if (to < 0 || (to == p->at && to == 0)) {
+		console_edit_beep(&c->tty.edit, &c->out);
+		return;
+	}
+	console_edit_hide(&c->tty.edit, &c->out);
+	p->at = to;
+	p->turning = true;
+	run(c, pb_text_str(&p->line));
 }
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
-static void too_long(struct console_conn *c)
+static void too_much(struct console_conn *c, const char *what, unsigned bytes)
 {
-	console_say(CONSOLE_LIMIT, "line of more than %d bytes from %.*s, connection closed",
-		    CONSOLE_LINE_MAX_BYTES, PB_STR_F(pb_stream_peer(c->stream)));
+	console_say(CONSOLE_LIMIT, "%s of more than %u bytes from %.*s, connection closed", what, bytes,
+		    PB_STR_F(pb_stream_peer(c->stream)));
 	console_conn_close(c);
 }
 
@@ -210,13 +337,35 @@ static void feed_terminal(struct console_conn *c, struct pb_str *in)
 	case CONSOLE_CYCLE:
 		cycle_output(c);
 		break;
+	case CONSOLE_PAGE:
+		turn_page(c);
+		break;
 	case CONSOLE_CLOSE:
 		console_conn_close(c);
 		break;
 	case CONSOLE_TOO_LONG:
-		too_long(c);
+		too_much(c, "line", CONSOLE_LINE_MAX_BYTES);
 		break;
 	}
+}
+
+/** "%%terminal 80x24": from here on it is one, and speaks telnet. */
+static bool become_terminal(struct console_conn *c, struct pb_str line)
+{
+	struct pb_str width;
+	uint32_t n;
+
+	if (!pb_str_skip_word(&line, PB_STR("%%terminal")))
+		return false;
+	pb_str_cut(&line, 'x', &width);
+	c->tty.width = pb_str_to_u32(width, 0, 65535, &n) ? 0 : n;
+	c->tty.height = pb_str_to_u32(line, 0, 65535, &n) ? 24 : n;
+	c->plain = false;
+	c->tty.edit.echo = true;
+	console_conn_set_level(c, c->level);
+	greet(c);
+	console_edit_show(&c->tty.edit, &c->out);
+	return true;
 }
 
 /** @return whether there was a line. */
@@ -227,11 +376,13 @@ static bool feed_plain(struct console_conn *c, struct pb_str *in)
 
 	if (at < 0 || at > CONSOLE_LINE_MAX_BYTES) {
 		if (in->n > CONSOLE_LINE_MAX_BYTES)
-			too_long(c);
+			too_much(c, "line", CONSOLE_LINE_MAX_BYTES);
 		return false;
 	}
 	line = pb_str_trim_space(pb_str_head(*in, (size_t)at));
 	*in = pb_str_from(*in, (size_t)at + 1);
+	if (become_terminal(c, line))
+		return true;
 	if (line.n)
 		run(c, line);
 	else
@@ -239,19 +390,53 @@ static bool feed_plain(struct console_conn *c, struct pb_str *in)
 	return true;
 }
 
+/** Has it had its share of this turn, or of this second? Then `again` goes on. */
+static bool must_wait(struct console_conn *c)
+{
+	struct pb_loop *l = c->c->cx->loop;
+	uint64_t now = pb_loop_now_ms(l);
+
+	if (now / 1000 != c->second) {
+		c->second = now / 1000;
+		c->lines = 0;
+	}
+	if (c->lines >= LINES_A_SECOND)
+		pb_timer_start(l, &c->again, 1000 - now % 1000);
+	else if (c->lines_of_turn >= LINES_A_TURN)
+		pb_timer_start(l, &c->again, 1);
+	return pb_timer_active(&c->again);
+}
+
 static void feed(struct console_conn *c)
 {
 	struct pb_str in = pb_text_str(&c->in);
+	bool waits = false;
 
-	while (in.n && !c->running && !c->closed) {
-		if (!c->port->plain)
+	while (in.n && !c->running && !c->closed && !(waits = must_wait(c))) {
+		unsigned before = c->lines_of_turn;
+
+		if (!c->plain)
 			feed_terminal(c, &in);
 		else if (!feed_plain(c, &in))
 			break;
+		c->lines += c->lines_of_turn != before && in.n > 0;
 	}
 	if (in.n)
 		memmove(c->in.p, in.p, in.n);
 	c->in.n = in.n;
+	if (c->ending && !c->running && !waits)
+		console_conn_close(c);
+}
+
+static void on_again(void *arg)
+{
+	struct console_conn *c = arg;
+
+	enter(c);
+	c->lines_of_turn = 0;
+	if (!c->running)
+		feed(c);
+	leave(c);
 }
 
 static size_t on_data(void *arg, struct pb_str bytes)
@@ -262,11 +447,31 @@ static size_t on_data(void *arg, struct pb_str bytes)
 	console_edit_chunk(&c->tty.edit);
 	pb_text_add(&c->in, bytes);
 	if (pb_text_failed(&c->in))
-		too_long(c);
-	else
+		too_much(c, "input", IN_MAX_BYTES);
+	else if (!c->running && !pb_timer_active(&c->again)) {
+		c->lines_of_turn = 0;
 		feed(c);
+	}
 	leave(c);
 	return bytes.n;
+}
+
+/** It says no more, but may wait for its answers. */
+static bool on_half_closed(void *arg)
+{
+	struct console_conn *c = arg;
+
+	c->ending = true;
+	enter(c);
+	if (!c->running && !pb_timer_active(&c->again))
+		feed(c);
+	leave(c);
+	return true;
+}
+
+static void on_drained(void *arg)
+{
+	pb_timer_stop(&((struct console_conn *)arg)->stall);
 }
 
 static void on_closed(void *arg, int err)
@@ -279,13 +484,17 @@ static void on_closed(void *arg, int err)
 	console_conn_free(c);
 }
 
-static const struct pb_stream_ops stream_ops = { .data = on_data, .closed = on_closed };
+static const struct pb_stream_ops stream_ops = { .data = on_data, .closed = on_closed, .drained = on_drained,
+						   .half_closed = on_half_closed };
 
 void console_command_over(struct console_conn *c)
 {
 	enter(c);
+	end_command(c);
 	run_todo(c);
-	feed(c);
+	c->lines_of_turn = 0; /* its answer came from another turn */
+	if (!c->running && !pb_timer_active(&c->again))
+		feed(c);
 	leave(c);
 }
 
@@ -296,7 +505,7 @@ static void add_cmd_params(struct console_conn *c, struct pb_msg *m)
 	pb_msg_set(m, PB_STR("cmd_address"), pb_stream_peer(c->stream));
 	pb_msg_set_bool(m, PB_STR("cmd_machine"), c->machine);
 	pb_msg_set_bool(m, PB_STR("cmd_admin"), c->level == CONSOLE_ADMIN);
-	if (c->machine || !c->tty.width)
+	if (c->machine || c->json || !c->tty.width)
 		return;
 	pb_msg_set_int(m, PB_STR("cmd_width"), c->tty.width);
 	pb_msg_set_int(m, PB_STR("cmd_height"), c->tty.height);
@@ -352,12 +561,19 @@ void console_conn_relay(struct console_conn *c, int level, struct pb_str line)
 
 	if (!wants(c, level))
 		return;
+	if (pb_stream_queued(c->stream) > LIVE_MAX_BYTES) {
+		c->lost++;
+		return;
+	}
 	enter(c);
 	if (shown)
 		console_edit_hide(&c->tty.edit, &c->out);
+	if (c->lost)
+		pb_text_addf(&c->out, "(%u lines lost: too slow for the console)\r\n", c->lost);
+	c->lost = 0;
 	if (colored)
 		pb_text_addf(&c->out, "\033[%sm\033[K", colors[level + 1]);
-	console_print(c, line);
+	pb_log_add_visible(&c->out, line, true);
 	pb_text_lit(&c->out, "\r\n");
 	if (colored)
 		pb_text_lit(&c->out, "\033[0m\033[K");
@@ -380,20 +596,6 @@ void console_conns_update(struct console *c)
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------------- */
-
-/** Octets that make a telnet client behave, and the header. */
-static void greet(struct console_conn *c)
-{
-	if (c->port->set->telnet) {
-		console_telnet_hello(&c->out);
-		pb_text_lit(&c->out, "\r         \b\b\b\b\b\b\b\b\b");
-	}
-	if (!c->port->header.n)
-		return;
-	pb_text_lit(&c->out, "\r");
-	console_print(c, c->port->header);
-	pb_text_lit(&c->out, "\r\n");
-}
 
 static void on_guest_timeout(void *arg)
 {
@@ -435,14 +637,19 @@ static struct console_conn *conn_alloc(struct console_port *port)
 	c->port = port;
 	c->threshold = PB_ALL;
 	c->level = CONSOLE_ADMIN;
+	c->plain = port->local;
 	pb_text_init(&c->out, OUT_MAX_BYTES);
 	pb_text_init(&c->in, IN_MAX_BYTES);
 	pb_text_init(&c->todo, CONSOLE_LINE_MAX_BYTES);
 	pb_text_init(&c->aliases, ALIASES_MAX_BYTES);
+	pb_text_init(&c->reply, OUT_MAX_BYTES / 2);
+	pb_text_init(&c->paging.line, CONSOLE_LINE_MAX_BYTES);
 	pb_questions_init(&c->asked);
 	pb_timer_init(&c->guest, on_guest_timeout, c);
+	pb_timer_init(&c->again, on_again, c);
+	pb_timer_init(&c->stall, on_stall, c);
 	c->arena = pb_arena_new(COMMAND_MAX_BYTES);
-	if (console_telnet_init(&c->tty, port->set ? (unsigned)port->set->history : 0) < 0 || !c->arena) {
+	if (console_telnet_init(&c->tty, port->set ? (unsigned)port->set->history : CONSOLE_HISTORY_MAX) < 0 || !c->arena) {
 		console_conn_free(c);
 		return NULL;
 	}

@@ -30,7 +30,12 @@ const struct pb_log_row console_log_rows[] = {
 	[CONSOLE_ENDED] = { "console-007", PB_INFO, "A connection has ended." },
 	[CONSOLE_BAD_AUTH] = { "console-008", PB_WARN, "Somebody has given a wrong password." },
 	[CONSOLE_FULL] = { "console-009", PB_WARN, "Too many connections to one listener; a new one was refused." },
-	[CONSOLE_LIMIT] = { "console-010", PB_NOTE, "A line was too long; its connection was closed." },
+	[CONSOLE_LIMIT] = { "console-010", PB_NOTE,
+			    "A line was too long, or too much input waited; its connection was closed." },
+	[CONSOLE_STALLED] = { "console-011", PB_NOTE,
+			      "Somebody did not read what was sent to him for long; his connection was closed." },
+	[CONSOLE_NOT_TAKEN] = { "console-012", PB_NOTE,
+				"The usual place of the Unix socket could not be had; another engine may have it." },
 	{ NULL },
 };
 PB_LOG_SOURCE(console_log, "rmanager", console_log_rows);
@@ -111,23 +116,38 @@ static int open_tcp(struct console_port *p)
 	return 0;
 }
 
-/** For `patchbay console`: whoever may open the socket is an administrator. */
-static int open_unix(struct console_port *p)
+/** Where `patchbay console` looks when engine.cfg names no socket, too. */
+static struct pb_str local_path(const struct console *c, bool *chosen)
 {
-	struct pb_str path = pb_engine_run_param(p->c->engine, PB_STR("consolesocket"));
+	struct pb_str path = pb_engine_run_param(c->engine, PB_STR("consolesocket"));
+
+	*chosen = path.n > 0;
+	if (*chosen)
+		return pb_arena_str(c->arena, path);
+	return access(PB_CONSOLE_DIR, W_OK | X_OK) ? PB_STR("") : PB_STR(PB_CONSOLE_SOCKET);
+}
+
+/** For `patchbay console`: whoever may open the socket is an administrator. */
+static int open_local(struct console_port *p)
+{
+	bool chosen;
+	struct pb_str path = local_path(p->c, &chosen);
 	int err;
 
-	p->plain = true;
-	if (!path.n)
+	p->local = true;
+	p->header = expand(p->c, PB_STR(CONSOLE_HEADER));
+	p->goodbye = PB_STR("Goodbye!");
+	p->prompt[CONSOLE_ADMIN] = PB_STR("patchbay> ");
+	if (path.p && !path.n)
 		return 0;
-	path = pb_arena_str(p->c->arena, path);
-	err = path.p ? pb_listener_open_unix(p->c->cx->loop, path.p, BACKLOG, accepted, p, &p->listener) : -ENOMEM;
+	err = path.p ? pb_listener_open_unix(p->c->cx->loop, path.p, 0660, BACKLOG, accepted, p, &p->listener) :
+		       -ENOMEM;
 	if (err)
-		console_say(CONSOLE_NOT_OPENED, "cannot listen on %.*s: %s", PB_STR_F(path),
-			    strerrordesc_np(-err));
+		console_say(chosen ? CONSOLE_NOT_OPENED : CONSOLE_NOT_TAKEN, "cannot listen on %.*s: %s",
+			    PB_STR_F(path), strerrordesc_np(-err));
 	else
 		console_say(CONSOLE_LISTENS, "listener on %.*s", PB_STR_F(path));
-	return err;
+	return chosen ? err : 0;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------- */
@@ -187,7 +207,7 @@ static int loop_open(struct pb_ctx *cx)
 		return 0;
 	for (size_t i = 0; i < c->set->count && !err; i++)
 		err = open_tcp(&c->ports[i]);
-	return err ? err : open_unix(&c->ports[c->set->count]);
+	return err ? err : open_local(&c->ports[c->set->count]);
 }
 
 static void stop(struct pb_ctx *cx)
@@ -235,8 +255,19 @@ static enum pb_verdict on_busy(struct pb_msg *m, struct pb_ctx *cx)
 	return c->conn_count ? PB_HANDLED : PB_PASS;
 }
 
+static enum pb_verdict on_halt(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct console *c = cx->shared;
+
+	(void)m;
+	pb_list_each_safe(it, &c->conns)
+		console_conn_halt(pb_container(it, struct console_conn, node));
+	return PB_PASS;
+}
+
 static const struct pb_handler handlers[] = {
 	{ .message = "engine.busy", .priority = 100, .place = PB_HOME, .fn = on_busy },
+	{ .message = "engine.halt", .priority = 100, .place = PB_HOME, .fn = on_halt },
 	{ NULL },
 };
 

@@ -17,6 +17,9 @@
 /** Between two password tries, over all connections. */
 #define CONSOLE_AUTH_GAP_MS 200
 
+/** First line of a session, run parameters put in. */
+#define CONSOLE_HEADER "Patchbay ${version} ready on ${nodename}."
+
 enum console_level { CONSOLE_NONE, CONSOLE_USER, CONSOLE_ADMIN };
 
 /** What can be said: rows of console_log_rows. */
@@ -31,6 +34,8 @@ enum console_said {
 	CONSOLE_BAD_AUTH,
 	CONSOLE_FULL,
 	CONSOLE_LIMIT,
+	CONSOLE_STALLED,
+	CONSOLE_NOT_TAKEN,
 };
 extern const struct pb_log_row console_log_rows[];
 extern struct pb_log_source console_log;
@@ -75,7 +80,7 @@ struct console_port {
 	struct pb_listener *listener;
 	struct pb_str header, goodbye, prompt[3]; /* by level */
 	regex_t user_regex;
-	bool has_regex, plain; /* plain: the Unix socket */
+	bool has_regex, local; /* local: the Unix socket */
 	unsigned conns;
 };
 

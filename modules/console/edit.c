@@ -245,16 +245,37 @@ static enum console_event tab(struct console_edit *e, struct pb_text *out)
 	return CONSOLE_MORE;
 }
 
+/** A key that turns pages, while the line is empty and there are some. */
+static bool turns(struct console_edit *e, enum console_page page)
+{
+	e->page = page;
+	return e->paged && !e->line.n;
+}
+
+static enum console_event turn_or_beep(struct console_edit *e, enum console_page page, struct pb_text *out)
+{
+	if (turns(e, page))
+		return CONSOLE_PAGE;
+	console_edit_beep(e, out);
+	return CONSOLE_MORE;
+}
+
 /** The letter that ends ESC [ and ESC O sequences. */
-static void cursor_key(struct console_edit *e, unsigned char c, struct pb_text *out)
+static enum console_event cursor_key(struct console_edit *e, unsigned char c, struct pb_text *out)
 {
 	unsigned number = e->escape_number;
 
 	e->escape = ESC_NONE;
-	if (c == 'H' || (c == '~' && number == 1))
+	if (c == 'H' || (c == '~' && number == 1)) {
+		if (turns(e, CONSOLE_PAGE_FIRST))
+			return CONSOLE_PAGE;
 		go(e, 0, out);
-	else if (c == 'F' || (c == '~' && number == 4))
+	} else if (c == 'F' || (c == '~' && number == 4)) {
+		if (turns(e, CONSOLE_PAGE_LAST))
+			return CONSOLE_PAGE;
 		go(e, e->line.n, out);
+	} else if (c == '~' && (number == 5 || number == 6))
+		return turn_or_beep(e, number == 5 ? CONSOLE_PAGE_UP : CONSOLE_PAGE_DOWN, out);
 	else if (c == 'A')
 		browse(e, 1, out);
 	else if (c == 'B')
@@ -268,10 +289,11 @@ static void cursor_key(struct console_edit *e, unsigned char c, struct pb_text *
 		redraw(e, out);
 	} else
 		console_edit_beep(e, out);
+	return CONSOLE_MORE;
 }
 
 /** Inside an escape sequence. */
-static void escape_char(struct console_edit *e, unsigned char c, struct pb_text *out)
+static enum console_event escape_char(struct console_edit *e, unsigned char c, struct pb_text *out)
 {
 	if (e->escape == ESC_BEGUN) {
 		e->escape = c == '[' ? ESC_NUMBER : c == 'O' ? ESC_LETTER : ESC_NONE;
@@ -283,8 +305,9 @@ static void escape_char(struct console_edit *e, unsigned char c, struct pb_text 
 	} else if (e->escape == ESC_NUMBER && c == ';') {
 		e->escape_number = 0; /* with a modifier, which is all the same */
 	} else {
-		cursor_key(e, c, out);
+		return cursor_key(e, c, out);
 	}
+	return CONSOLE_MORE;
 }
 
 static void redraw_screen(struct console_edit *e, struct pb_text *out)
@@ -309,6 +332,10 @@ static enum console_event control_char(struct console_edit *e, unsigned char c, 
 		break;
 	case CTRL('O'):
 		return CONSOLE_CYCLE;
+	case CTRL('B'):
+		return turn_or_beep(e, CONSOLE_PAGE_UP, out);
+	case CTRL('F'):
+		return turn_or_beep(e, CONSOLE_PAGE_DOWN, out);
 	case CTRL('L'):
 		redraw_screen(e, out);
 		break;
@@ -346,10 +373,8 @@ enum console_event console_edit_char(struct console_edit *e, unsigned char c, st
 		/* The second half of CR LF. */
 		return c == '\n' && !e->line.n ? CONSOLE_MORE : enter(e, out);
 	}
-	if (e->escape) {
-		escape_char(e, c, out);
-		return CONSOLE_MORE;
-	}
+	if (e->escape)
+		return escape_char(e, c, out);
 	if (c < 0x20 || c == 0x7f)
 		return control_char(e, c, out);
 	return insert(e, (char)c, out);

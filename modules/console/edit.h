@@ -16,9 +16,12 @@ enum console_event {
 	CONSOLE_LINE,	  /* `done` holds a command */
 	CONSOLE_TAB,	  /* complete the line (the cursor is at its end) */
 	CONSOLE_CYCLE,	  /* ^O: the next live output mode */
+	CONSOLE_PAGE,	  /* `page` of the last command's answer is wanted */
 	CONSOLE_CLOSE,	  /* end the connection */
 	CONSOLE_TOO_LONG, /* the line does not fit */
 };
+
+enum console_page { CONSOLE_PAGE_UP, CONSOLE_PAGE_DOWN, CONSOLE_PAGE_FIRST, CONSOLE_PAGE_LAST };
 
 struct console_edit {
 	struct pb_text line; /* being typed */
@@ -32,6 +35,8 @@ struct console_edit {
 	struct pb_text *history; /* most recent first */
 	unsigned history_n, history_max;
 	int history_at; /* shown now; -1: none */
+	bool paged; /* set by the owner: the last answer has pages */
+	enum console_page page;
 };
 
 /** @param history_max  at most CONSOLE_HISTORY_MAX. */

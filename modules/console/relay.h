@@ -24,7 +24,11 @@ struct console_relay {
 	struct pb_bus *bus;
 	struct pb_reg *hook; /* while somebody wants messages */
 	struct console_relay_entry *_Atomic inbox; /* newest first */
-	atomic_uint waiting; /* entries in it */
+	struct console_relay_entry *pending; /* taken and not yet delivered, oldest first */
+	atomic_uint waiting; /* entries in both */
+	atomic_size_t waiting_bytes;
+	_Atomic long second; /* of which `said` counts the lines */
+	atomic_uint said;
 	atomic_uint lost; /* dropped since the last delivery */
 	atomic_bool posted;
 	atomic_bool lines, messages; /* whether anybody wants them */

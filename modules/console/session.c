@@ -87,6 +87,7 @@ static void check_password(struct console_conn *c)
 			console_print(c, PB_STR("You are already authenticated as user!\r\n"));
 		return;
 	}
+	console_fail(c);
 	console_say(CONSOLE_BAD_AUTH, "wrong password from %.*s", PB_STR_F(pb_stream_peer(c->stream)));
 	console_print(c, c->machine ? PB_STR("%%=auth:fail=badpass\r\n") :
 				      PB_STR("Bad authentication password!\r\n"));
@@ -127,10 +128,12 @@ static void on_help(struct console_conn *c, struct pb_msg *m, bool handled)
 {
 	struct pb_str line = pb_msg_get(m, PB_STR("line"));
 
-	if (line.n && !handled)
+	if (line.n && !handled) {
 		console_printf(c, "No help for '%.*s'\r\n", PB_STR_F(line));
-	else
+		console_fail(c);
+	} else {
 		console_print(c, pb_msg_retval(m));
+	}
 }
 
 static bool help_all(struct console_conn *c)

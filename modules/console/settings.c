@@ -14,7 +14,7 @@ const struct pb_opt console_options[] = {
 	  .doc = "TCP port; 0: this listener is off." },
 	{ ROW(PB_OPT_ADDR, "addr", addr), .defs = "127.0.0.1", .flags = PB_OPT_ONCE,
 	  .doc = "Address to listen on; empty: off. Beyond loopback a password is a must." },
-	{ ROW(PB_OPT_STR, "header", header), .defs = "Patchbay ${version} ready on ${nodename}.", .flags = PB_OPT_ONCE,
+	{ ROW(PB_OPT_STR, "header", header), .defs = CONSOLE_HEADER, .flags = PB_OPT_ONCE,
 	  .doc = "First line, run parameters put in; empty: none." },
 	{ ROW(PB_OPT_STR, "goodbye", goodbye), .defs = "Goodbye!", .flags = PB_OPT_ONCE,
 	  .doc = "Answer to quit; empty: none." },

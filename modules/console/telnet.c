@@ -50,6 +50,11 @@ void console_telnet_hello(struct pb_text *out)
 	answer(out, DO, OPT_NAWS);
 }
 
+void console_telnet_bye(struct pb_text *out)
+{
+	answer(out, WILL, OPT_LOGOUT);
+}
+
 static enum console_event on_do(struct console_telnet *t, unsigned char option, struct pb_text *out)
 {
 	switch (option) {

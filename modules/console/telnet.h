@@ -20,6 +20,8 @@ int console_telnet_init(struct console_telnet *t, unsigned history_max);
 void console_telnet_fini(struct console_telnet *t);
 /** What the server says first: WILL SGA, WILL ECHO, DO NAWS. */
 void console_telnet_hello(struct pb_text *out);
+/** What it says before it ends a session that was asked to end: WILL LOGOUT. */
+void console_telnet_bye(struct pb_text *out);
 /**
  * Eat from `*in` up to the next event; CONSOLE_MORE: all of it. What is to be
  * sent is appended to `out`.

@@ -253,6 +253,7 @@ static void stop(struct pb_ctx *cx)
 PB_MODULE(eventlogs) = {
 	.abi = PB_MODULE_ABI,
 	.name = "eventlogs",
+	.stoppable = true,
 	.doc = "Writes events to files, by who reports them.",
 	.conf = "eventlogs",
 	.settings_size = sizeof(struct settings),

@@ -59,7 +59,7 @@ static int open_one(struct one *o, const struct ext_listen *cfg)
 	struct pb_addr local;
 
 	if (o->unix_socket)
-		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, BACKLOG,
+		return cfg->path.n ? pb_listener_open_unix(o->host->loop, cfg->path.p, 0600, BACKLOG,
 							   on_accepted, o, &o->l)
 				   : -EINVAL;
 	if (pb_addr_parse(cfg->addr, (uint16_t)cfg->port, &local) < 0)

@@ -198,6 +198,7 @@ static void stop(struct pb_ctx *cx)
 PB_MODULE(heartbeat) = {
 	.abi = PB_MODULE_ABI,
 	.name = "heartbeat",
+	.stoppable = true,
 	.doc = "Tells a Linux-HA cluster that this node is alive.",
 	.conf = "heartbeat",
 	.settings_size = sizeof(struct settings),

@@ -355,6 +355,7 @@ static enum pb_reload reload(struct pb_ctx *cx, const void *old)
 PB_MODULE(lateroute) = {
 	.abi = PB_MODULE_ABI,
 	.name = "lateroute",
+	.stoppable = true,
 	.doc = "Finds the target of calls and messages when they are executed.",
 	.aliases = "lateroute",
 	.conf = "lateroute",

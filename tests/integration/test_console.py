@@ -97,6 +97,153 @@ def password_and_rude_clients(t):
 		ok(c.status('sip'), 'status meanwhile')
 
 
+def say(sock, text, wanted):
+	"""Send, and what came up to `wanted`."""
+	sock.sendall(text)
+	return read(sock, wanted)
+
+
+@test(level='fast')
+def telnet_dialogue(t):
+	"""What a terminal sees, octet for octet."""
+	e = t.engine(start=False)
+	e.write('rmanager.conf', f'[general]\naddr={e.addr}\nheader=Hello\nprompt="${{nodename}}> "\n'
+		'alias:now=date\n')
+	e.args = ('-N', 'here')
+	e.start()
+	with socket.create_connection(e.console_addr, timeout=5) as s:
+		equal(read(s, b'\r\n'), b'\xff\xfb\x03\xff\xfb\x01\xff\xfd\x1f\r' + b' ' * 9 + b'\b' * 9 + b'\rHello\r\n',
+			'what comes first')
+		equal(say(s, b'status rmanager\r\n', b'-status\r\n'),
+			b'%%+status:rmanager\r\nname=rmanager,type=misc;listeners=1,conn=1\r\n%%-status\r\n', 'status without echo')
+		equal(say(s, b'\xff\xfd\x01', b'> '), b'\xff\xfb\x01here> ', 'DO ECHO')
+		equal(say(s, b'\xff\xfd\x22', b'\x22'), b'\xff\xfc\x22', 'DO of what is not known')
+		equal(say(s, b'drop x\r\n', b'here> '), b'drop x\r\nCould not drop x\r\nhere> ', 'a command')
+		equal(say(s, b'\x1b[A', b'drop x'), b'\r\x1b[K\rhere> drop x', 'the line before')
+		equal(say(s, b'\x15', b'> '), b'\r\x1b[K\rhere> ', '^U')
+		equal(say(s, b'upt\t', b'uptime '), b'upt\r\x1b[K\rhere> uptime ', 'completion of a command')
+		equal(say(s, b'\x15module u\t', b'unload '), b'\r\x1b[K\rhere> module u\r\x1b[K\rhere> module unload ',
+			'completion of its argument')
+		contains(say(s, b'\x15debug msg\t', b'msgsniff '), b'here> debug msgsniff ', '... which is a module')
+		equal(say(s, b'\x15\x10', b'\a'), b'\r\x1b[K\rhere> \a', 'a key that is none')
+		equal(say(s, b'no\t', b'now '), b'no\r\x1b[K\rhere> now ', 'completion of an alias')
+		contains(say(s, b'\r', b'here> '), b'(local time with separators)\r\n', 'an alias')
+		equal(say(s, b'\xff\xfd\x12', b'never'), b'\xff\xfb\x12', 'DO LOGOUT')
+
+
+@test(level='fast')
+def pages(t):
+	"""A terminal that told its size gets a screen at a time."""
+	e = t.engine(start=False)
+	e.write('rmanager.conf', f'[general]\naddr={e.addr}\nheader=Hello\nprompt="> "\n')
+	e.start()
+	with socket.create_connection(e.console_addr, timeout=5) as s:
+		read(s, b'Hello\r\n')
+		say(s, b'\xff\xfd\x01', b'> ')
+		s.sendall(b'\xff\xfa\x1f\x00\x50\x00')  # half of the option
+		s.sendall(b'\x0a\xff\xf0')  # 80 x 10
+		contains(say(s, b'dispatcher handlers\r', b'--\r\n> '), b'-- 1 to 8 of ', 'the first page')
+		contains(say(s, b'\x1b[6~', b'--\r\n> '), b'-- 9 to 16 of ', 'the next page')
+		contains(say(s, b'\x02', b'--\r\n> '), b'-- 1 to 8 of ', '^B')
+		equal(say(s, b'\x1b[5~', b'\a'), b'\a', 'before the first')
+
+
+MACHINE = (
+	('quit now', None), ('machine on', 'Machine mode: on'),
+	('drop', '%%=drop:fail=noarg'), ('drop sip/4711 gone', '%%=drop:fail:sip/4711'), ('drop all', '%%=drop:unknown:all calls'),
+	('call', '%%=call:fail=noarg'), ('call nowhere/1 100', '%%=call:fail:nowhere/1 100'),
+	('control', '%%=control:fail=noarg'), ('control sip/4711 hold', '%%=control:fail:sip/4711'),
+	('debug nonsense level 5', '%%=debug:fail:nonsense level 5'),
+	('debug threshold 8', '%%=debug:level=7:objects=true:local=false:threshold=8'),
+	('auth x', 'You are already authenticated as admin!'), ('nonsense', '%%=syntax:nonsense'),
+	('restart', '%%=restart:fail'), ('reload', '%%=reload'), ('quit', '%%=quit'),
+)
+
+
+@test(level='fast')
+def machine_mode(t):
+	"""The exact forms that programs read; every dispatched message is among them."""
+	e = t.engine()
+	live = e.new_console()
+	t.later(live.close)
+	for line, answer in MACHINE:
+		if answer:
+			live.sock.sendall(line.encode() + b'\r\n')
+			live.live(re.escape(answer) + r'\r\n')
+	other = e.new_console()
+	t.later(other.close)
+	other.sock.sendall(b'machine on\r\n')
+	other.live(r'%%<message::false:engine\.timer::time=\d+:nodename=[^\r\n]*\r\n')
+
+
+@test(level='fast')
+def levels(t):
+	"""Nobody, users and administrators; commands that are lent to users."""
+	e = t.engine(start=False)
+	e.write('rmanager.conf', f'[general]\naddr={e.addr}\nport=5038\nuserpass=guest\npassword=secret\n'
+		'user_prefix=drop,module l\nuser_regexp=^control [a-z]*/1$\n')
+	e.start()
+	c = e.new_console()
+	t.later(c.close)
+	for line, answer in (('status', 'Not authenticated!'), ('auth guest', 'Authenticated successfully as user!'),
+			('auth guest', 'You are already authenticated as user!'), ('drop x', 'Could not drop x'),
+			('call x y', 'Not authenticated!'), ('control sip/1', 'You must specify channel and operation!'),
+			('control sip/2', 'Not authenticated!'), ('module list', None), ('module unload x', 'Not authenticated!'),
+			('auth secret', 'Authenticated successfully as admin!'), ('auth secret', 'You are already authenticated as admin!')):
+		got = _line(c, line)
+		ok(answer is None or answer in got, f'{line}: {got!r}')
+
+
+@test(level='fast')
+def engine_commands(t):
+	"""Those of the engine itself."""
+	c = t.engine().console
+	contains(c.cmd('version'), 'version:  ', 'version')
+	contains(c.cmd('version'), 'githash:  ', 'version')
+	line = c.cmd('status engine')
+	keys = re.findall(r'[;,](\w+)=', line.split(';')[1].join((';', '')))
+	wanted = ('plugins inuse handlers hooks messages maxqueue messageage messagerate maxmsgrate enqueued dequeued '
+		'dispatched supervised runattempt lastsignal threads workers mutexes semaphores acceptcalls congestion').split()
+	equal(keys[:len(wanted)], wanted, 'fields of status engine')
+	ok(re.match(r'Events: \d+\n', c.cmd('logview')), 'logview')
+	contains(c.cmd('events log'), 'initialized', 'the log of the start')
+	equal(c.cmd('events clear log'), '', 'events clear')
+	equal(c.cmd('events log'), 'Events: 0', 'after it')
+	contains(c.cmd('dispatcher handlers name=call.execute'), "call.execute priority=", 'dispatcher handlers')
+	equal(c.cmd('dispatcher handlers name=nonsense'), 'Empty list', 'none of that name')
+	equal(c.cmd('dispatcher handlers name='), 'Empty name and trackname', 'nothing to look for')
+	contains(c.cmd('status dispatcher handlers call.route'), 'format=Priority|TrackName|Filtered;handlers=', 'as a line')
+	ok(re.search(r'name=objects,type=system;enabled=true,counters=\d+,objects=\d+;.*sip\.chans=0', c.cmd('status objects')),
+		'status objects')
+	contains(c.cmd('status objects nonsense'), 'enabled=true;nonsense=(not counted)', 'of one kind')
+	equal(c.cmd('module load nonsense.yate'), 'Module operation failed: load nonsense.yate', 'module load')
+	equal(c.cmd('module load ysipchan.yate'), 'Module is already loaded: ysipchan.yate', 'module load again')
+	equal(c.cmd('module unload ysipchan'), 'Could not unload module: ysipchan', 'module unload')
+	equal(c.cmd('module unload lateroute'), 'Unloaded module: lateroute', 'module unload of one that can be')
+	ok('lateroute' not in c.cmd('module list'), 'module list after it')
+	equal(c.cmd('dispatcher handlers trackname=lateroute'), 'Empty list', 'its handlers')
+	equal(c.cmd('module unload lateroute'), 'Module not loaded: lateroute', 'module unload again')
+	equal(c.cmd('module load lateroute.yate'), '', 'module load')
+	contains(c.cmd('module list'), 'lateroute*', 'module list after that')
+	contains(c.cmd('dispatcher handlers trackname=lateroute'), "call.execute priority=75 trackname='lateroute'", 'its handlers')
+	equal(c.cmd('module reload lateroute.yate'), '', 'module reload')
+	equal(c.cmd('module unload nonsense'), 'Module not loaded: nonsense', 'module unload of none')
+	equal(c.cmd('dispatcher trace_msg_time'), 'Message trace time is off', 'trace_msg_time')
+	equal(c.cmd('dispatcher trace_msg_time on'), 'Message trace time is on', 'trace_msg_time on')
+	equal(c.cmd('dispatcher trace_msg_handler_time yes'), 'Message trace handler time is on', 'trace_msg_handler_time')
+	equal(c.cmd('dispatcher trace_msg_handler_time off'), 'Message trace handler time is off', 'and off')
+	ok(re.match(r'LOOP +BUSY % .*\n +0 .*HANDLER +MESSAGE +TIME ms', c.cmd('top'), re.DOTALL), 'top')
+	equal(c.cmd('runparam mine=of ${nodename}'), '', 'runparam')
+	equal(c.cmd('runparam mine=other'), "Not overwriting runtime parameter 'mine'", 'runparam again')
+	equal(c.cmd('runparam nonsense'), 'Cannot understand: runparam nonsense', 'runparam of nothing')
+	equal(c.cmd('cfgmerge'), 'Missing configuration name', 'cfgmerge')
+	ok(re.match(r"Saved merged configuration to '.*/regexroute\.conf\.merged'$", c.cmd('cfgmerge regexroute')), 'cfgmerge of a file')
+	equal(c.cmd('cfgmerge nonsense'), "Failed to load configuration file 'nonsense'", 'cfgmerge of none')
+	equal(c.cmd('cfgmerge ../x'), "Failed to load configuration file '../x'", 'cfgmerge of what lies elsewhere')
+	equal(c.cmd('module nonsense'), 'Module operation failed: nonsense', 'module and nothing known')
+	equal(c.cmd('reload --confirm never'), 'How many seconds? reload [plugin] --confirm SECONDS (1 to 86400)', 'reload --confirm')
+
+
 def _line(console, text):
 	"""One line of answer, for a client that may not send unknown words yet."""
 	console.sock.sendall(text.encode() + b'\r\n')

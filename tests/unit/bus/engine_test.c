@@ -283,7 +283,7 @@ static void fails_to_start(void)
 	CU_ASSERT_EQUAL(engine_up(both), 0);
 	PB_SAME(look(), "start0 second3");
 	PB_SAME(answer("test.each", NULL, NULL), "-");
-	PB_SAME(answer("engine.command", "line", "module list"), "engine\tsecond\r\n");
+	PB_SAME(answer("engine.command", "line", "module list"), "second\r\n");
 	engine_down();
 
 	begin();
@@ -381,8 +381,12 @@ static void commands(void)
 	PB_SAME(answer("engine.help", "line", "nonsense"), "-");
 	CU_ASSERT(pb_str_find(answer("engine.help", NULL, NULL), PB_STR("  do [it]\r\n  do each\r\n  undo\r\n")) > 0);
 	PB_SAME(complete("u", ""), "undo");
-	PB_SAME(complete("d", ""), "do");
-	PB_SAME(complete("d", "status"), "");
+	PB_SAME(complete("do", ""), "do");
+	PB_SAME(complete("di", "status"), "dispatcher");
+	PB_SAME(complete("", "do"), "it\teach");
+	PB_SAME(complete("u", "module"), "unload");
+	PB_SAME(complete("", "events"), "clear");
+	PB_SAME(complete("fi", "debug"), "first");
 	engine_down();
 }
 

@@ -152,7 +152,7 @@ static void control_lines(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct pb_msg *m = pb_msg_new(PB_STR("chan.control"));
 
-		CU_ASSERT_EQUAL(console_control_parse(pb_str_z(cases[i].args), m), cases[i].want);
+		CU_ASSERT_EQUAL(pb_control_parse(pb_str_z(cases[i].args), m), cases[i].want);
 		if (cases[i].want) {
 			PB_SAME(pb_msg_get(m, PB_STR("targetid")), "sip/1");
 			PB_SAME(pb_msg_get(m, PB_STR("component")), "sip/1");

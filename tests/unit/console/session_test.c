@@ -109,7 +109,7 @@ static struct pb_str talk(int fd, const char *text, const char *until)
 	size_t n = 0;
 	ssize_t got = 1;
 
-	CU_ASSERT_EQUAL(send(fd, text, strlen(text), 0), (ssize_t)strlen(text));
+	CU_ASSERT(!text[0] || send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
 	while (got > 0 && pb_str_find(pb_str(seen, n), pb_str_z(until)) < 0) {
 		got = recv(fd, seen + n, sizeof(seen) - n, 0);
 		n += got > 0 ? (size_t)got : 0;
@@ -199,7 +199,85 @@ static void unix_session(void)
 	PB_SAME(talk(fd, "status rmanager\n", "%%=done\r\n"),
 		"name=rmanager,type=misc;listeners=1,conn=1\r\n%%=done\r\n");
 	PB_SAME(talk(fd, "alias two date$()nix\n\nquit\n", NEVER),
-		"Alias two set to: date$()nix\r\n%%=done\r\n%%=done\r\n%%=done\r\n");
+		"Alias two set to: date$()nix\r\n%%=done\r\n%%=done\r\nGoodbye!\r\n%%=done\r\n");
+	close(fd);
+	fd = dial_unix();
+	PB_SAME(talk(fd, "nonsense\n", "failed\r\n"), "Cannot understand: nonsense\r\n%%=done:failed\r\n");
+	PB_SAME(talk(fd, "status rmanager --json\n", "done\r\n"),
+		"{\"command\":\"status rmanager\",\"ok\":true,\"status\":[{\"name\":\"rmanager\",\"type\":\"misc\","
+		"\"counts\":{\"listeners\":1,\"conn\":1},\"items\":[]}]}\r\n%%=done\r\n");
+	PB_SAME(talk(fd, "module list --json\n", "done\r\n"),
+		"{\"command\":\"module list\",\"ok\":true,\"text\":[\"rmanager\"]}\r\n%%=done\r\n");
+	PB_SAME(talk(fd, "parked --json\n", "done\r\n"), "[]\r\n%%=done\r\n");
+	PB_SAME(talk(fd, "nonsense --json\n", "failed\r\n"),
+		"{\"command\":\"nonsense\",\"ok\":false,\"text\":[\"Cannot understand: nonsense\"]}\r\n"
+		"%%=done:failed\r\n");
+	close(fd);
+	end();
+}
+
+/** A terminal on the Unix socket: echo, prompt, pages, and a word before the end. */
+static void unix_terminal(void)
+{
+	int fd;
+
+	begin("telnet=no\nheader=\n");
+	fd = dial_unix();
+	PB_SAME(talk(fd, "%%terminal 80x8\n", "patchbay> "),
+		"\rPatchbay " PACKAGE_VERSION " ready on here.\r\npatchbay> ");
+	PB_SAME(talk(fd, "status rmanager\r", "\npatchbay> "),
+		"status rmanager\r\nname=rmanager,type=misc;listeners=1,conn=1\r\npatchbay> ");
+	PB_SAME(talk(fd, "sta\t", "status "), "sta\r\033[K\rpatchbay> status ");
+	PB_SAME(talk(fd, "\25\3", NEVER), "\r\033[K\rpatchbay> ^C\r\n\xff\xfb\x12");
+	close(fd);
+	fd = dial_unix();
+	talk(fd, "%%terminal 80x8\n", "patchbay> ");
+	end();
+	PB_SAME(talk(fd, "", NEVER), "\r\033[K\rThe engine is stopping.\r\n\xff\xfb\x12");
+	close(fd);
+}
+
+/** A table longer than the screen comes in pages, turned by keys. */
+static void pages(void)
+{
+	struct pb_str got;
+	int fd;
+
+	begin("telnet=no\nheader=\n");
+	fd = dial_unix();
+	talk(fd, "%%terminal 80x8\n", "patchbay> ");
+	got = talk(fd, "dispatcher handlers\r", "\npatchbay> ");
+	CU_ASSERT(pb_str_find(got, PB_STR("-- 1 to 6 of ")) > 0);
+	got = talk(fd, "\033[6~", "\npatchbay> ");
+	CU_ASSERT(pb_str_find(got, PB_STR("-- 7 to 12 of ")) > 0);
+	got = talk(fd, "\033[F", "\npatchbay> ");
+	CU_ASSERT(pb_str_find(got, PB_STR("-- 1 to 6 of ")) < 0);
+	PB_SAME(talk(fd, "\6", "\a"), "\a");
+	got = talk(fd, "\033[H", "\npatchbay> ");
+	CU_ASSERT(pb_str_find(got, PB_STR("-- 1 to 6 of ")) > 0);
+	PB_SAME(talk(fd, "\033[5~", "\a"), "\a");
+	got = talk(fd, "date\r", "\npatchbay> ");
+	PB_SAME(talk(fd, "\2", "\a"), "\a");
+	close(fd);
+	end();
+}
+
+/** Who ends his own direction gets all his answers. */
+static void half_closed(void)
+{
+	int fd;
+
+	begin("telnet=no\nheader=\n");
+	fd = dial_unix();
+	CU_ASSERT_EQUAL(send(fd, "drop x\nstatus rmanager\n", 23, 0), 23);
+	shutdown(fd, SHUT_WR);
+	PB_SAME(talk(fd, "", NEVER), "Could not drop x\r\n%%=done:failed\r\n"
+				     "name=rmanager,type=misc;listeners=1,conn=1\r\n%%=done\r\n");
+	close(fd);
+	fd = dial_tcp();
+	CU_ASSERT_EQUAL(send(fd, "drop x\nhalf a li", 16, 0), 16);
+	shutdown(fd, SHUT_WR);
+	PB_SAME(talk(fd, "", NEVER), "Could not drop x\r\n");
 	close(fd);
 	end();
 }
@@ -259,6 +337,7 @@ static void gone_before_the_answer(void)
 
 PB_TESTS("console/session", { "telnet session", telnet_session }, { "machine session", machine_session },
 	 { "authentication", authentication }, { "live output", live_output },
-	 { "unix session", unix_session }, { "long line", long_line },
+	 { "unix session", unix_session }, { "unix terminal", unix_terminal },
+	 { "pages", pages }, { "half closed", half_closed }, { "long line", long_line },
 	 { "ends with sessions", ends_with_sessions },
 	 { "gone before the answer", gone_before_the_answer })

@@ -11,7 +11,7 @@ static struct pb_text out;
 /** What `in` makes of a terminal: its output, with events in brackets. */
 static void feed(struct pb_str in)
 {
-	static const char *const names[] = { "", NULL, "[TAB]", "[CYCLE]", "[CLOSE]", "[TOO LONG]" };
+	static const char *const names[] = { "", NULL, "[TAB]", "[CYCLE]", "[PAGE]", "[CLOSE]", "[TOO LONG]" };
 	enum console_event ev;
 	/* Exactly as large as it is, for the sanitizer. */
 	char *copy = malloc(in.n ? in.n : 1);
@@ -211,6 +211,37 @@ static void too_long(void)
 	free(big);
 }
 
+/** Turned by keys while the line is empty; else they move, or beep. */
+static void pages(void)
+{
+	static const struct {
+		struct pb_str key;
+		enum console_page page;
+	} keys[] = {
+		{ PB_STR_INIT("\033[5~"), CONSOLE_PAGE_UP },	 { PB_STR_INIT("\033[6~"), CONSOLE_PAGE_DOWN },
+		{ PB_STR_INIT("\2"), CONSOLE_PAGE_UP },	 { PB_STR_INIT("\6"), CONSOLE_PAGE_DOWN },
+		{ PB_STR_INIT("\033[H"), CONSOLE_PAGE_FIRST }, { PB_STR_INIT("\033[4~"), CONSOLE_PAGE_LAST },
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		begin(true);
+		tty.edit.paged = true;
+		feed(keys[i].key);
+		PB_SAME(pb_text_str(&out), "[PAGE]");
+		CU_ASSERT_EQUAL(tty.edit.page, keys[i].page);
+		pb_text_reset(&out);
+		feed(PB_STR("x"));
+		pb_text_reset(&out);
+		feed(keys[i].key);
+		CU_ASSERT(!pb_str_eq(pb_text_str(&out), PB_STR("[PAGE]")));
+		end();
+	}
+	begin(true);
+	feed(PB_STR("\033[5~"));
+	PB_SAME(pb_text_str(&out), "\a");
+	end();
+}
+
 static void one_scenario(void)
 {
 	if (console_telnet_init(&tty, 3) == 0) {
@@ -229,4 +260,4 @@ static void no_memory(void)
 PB_TESTS("console/telnet", { "hello", hello }, { "negotiation", negotiation },
 	 { "window size", window_size }, { "silent", silent }, { "echoing", echoing },
 	 { "history", history }, { "completion", completion }, { "live output", live_output },
-	 { "too long", too_long }, { "no memory", no_memory })
+	 { "too long", too_long }, { "pages", pages }, { "no memory", no_memory })

@@ -282,6 +282,48 @@ static void half_closed(void)
 	curtain("<question>closed 0", "");
 }
 
+static struct pb_timer later;
+
+static void answer_later(void *arg)
+{
+	put(&a, "answer");
+	pb_stream_close(&a.s, false);
+	scene_end();
+}
+
+static bool will_answer(void *arg)
+{
+	pb_timer_init(&later, answer_later, NULL);
+	pb_timer_start(scene_loop, &later, 5);
+	return true;
+}
+
+static void begin_half_later(void *arg)
+{
+	static const struct pb_stream_ops patient = { .data = data, .closed = closed, .half_closed = will_answer };
+	struct pb_stream_args args = { &patient, &a, 0, 0 };
+	int fd[2];
+
+	CU_ASSERT_EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	peer_fd = fd[1];
+	CU_ASSERT_EQUAL(write(fd[1], "question", 8), 8);
+	shutdown(fd[1], SHUT_WR);
+	CU_ASSERT_EQUAL(pb_stream_adopt(scene_loop, fd[0], fd[0], &args, &a.s), 0);
+}
+
+/** An owner that wants to answer in a later turn is let. */
+static void half_closed_answered_later(void)
+{
+	char buf[20];
+
+	play(begin_half_later);
+	CU_ASSERT_EQUAL(read(peer_fd, buf, sizeof(buf)), 6);
+	CU_ASSERT_EQUAL(memcmp(buf, "answer", 6), 0);
+	CU_ASSERT_EQUAL(read(peer_fd, buf, sizeof(buf)), 0);
+	close(peer_fd);
+	curtain("<question>", "");
+}
+
 static void begin_pipes(void *arg)
 {
 	int to[2], from[2];
@@ -401,11 +443,11 @@ static void begin_unix(void *arg)
 	for (int again = 0; again < 2; again++) {
 		if (again) /* a file left over by a killed engine */
 			CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-		CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 2, accept_b, NULL, &listener), 0);
+		CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 0600, 2, accept_b, NULL, &listener), 0);
 		CU_ASSERT_EQUAL(stat(unix_path, &st), 0);
 		CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
 		if (!again)
-			CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 2, accept_b, NULL,
+			CU_ASSERT_EQUAL(pb_listener_open_unix(scene_loop, unix_path, 0600, 2, accept_b, NULL,
 							      &second), -EADDRINUSE);
 		memcpy(un.sun_path, unix_path, sizeof(unix_path));
 		if (!again)
@@ -428,7 +470,7 @@ static void unix_socket(void)
 	play(begin_unix);
 	CU_ASSERT_EQUAL(access(unix_path, F_OK), -1);
 	curtain("<hello yourself>closed 0", "<hello>");
-	CU_ASSERT_EQUAL(pb_listener_open_unix(NULL, "/etc/passwd", 2, accept_b, NULL, &l), -EADDRINUSE);
+	CU_ASSERT_EQUAL(pb_listener_open_unix(NULL, "/etc/passwd", 0600, 2, accept_b, NULL, &l), -EADDRINUSE);
 	CU_ASSERT_EQUAL(access("/etc/passwd", F_OK), 0);
 }
 
@@ -472,6 +514,7 @@ static void exhausted(void)
 
 PB_TESTS("loop/stream", { "talk", talk }, { "line by line", line_by_line }, { "full in", full_in },
 	 { "full out", full_out }, { "much", much }, { "close now", close_now },
-	 { "half closed", half_closed }, { "pipes", pipes }, { "broken pipe", broken_pipe },
+	 { "half closed", half_closed }, { "half closed, answered later", half_closed_answered_later },
+	 { "pipes", pipes }, { "broken pipe", broken_pipe },
 	 { "tcp", tcp }, { "refused", refused }, { "unix socket", unix_socket },
 	 { "exhausted", exhausted })
