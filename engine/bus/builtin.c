@@ -4,6 +4,8 @@
  */
 #include "bus/builtin.h"
 
+#include <errno.h>
+
 #include "base/text.h"
 #include "bus/bus_impl.h"
 #include "bus/cmd_config.h"
@@ -105,9 +107,29 @@ static enum pb_verdict on_version(struct pb_msg *m, struct pb_ctx *cx)
 	pb_text_init(&t, PB_MSG_LIMIT_BYTES);
 	pb_text_lit(&t, "version:  " PACKAGE_VERSION "\r\nrelease:  \r\nrevision: 0\r\ngithash:  \r\n");
 	pbi_application_version(cx->module->e, &t);
-	pb_msg_set_retval(m, pb_text_str(&t));
-	pb_text_fini(&t);
-	return PB_HANDLED;
+	return pbi_answer(m, &t);
+}
+
+static enum pb_verdict on_runparam(struct pb_msg *m, struct pb_ctx *cx)
+{
+	struct pb_str value = pbi_command_args(m, "runparam"), name;
+	struct pb_text t;
+
+	if (pb_str_chr(value, '=') <= 0)
+		return PB_PASS;
+	pb_str_cut(&value, '=', &name);
+	name = pb_str_trim(name);
+	pb_text_init(&t, PB_MSG_LIMIT_BYTES);
+	switch (pb_engine_add_run_param(cx->module->e, name, value)) {
+	case 0:
+		break;
+	case -EEXIST:
+		pb_text_addf(&t, "Not overwriting runtime parameter '%.*s'\r\n", PB_STR_F(name));
+		break;
+	default:
+		pb_text_lit(&t, "Too many runtime parameters\r\n");
+	}
+	return pbi_answer(m, &t);
 }
 
 /** `status` is the console's own word; this row is for help. */
@@ -178,6 +200,7 @@ static const struct pb_command commands[] = {
 	{ "status dispatcher", "status dispatcher ...", "Handlers as a line of status: handlers NAME, handlers-trackname NAME.",
 	  PB_HERE, on_status_word },
 	{ "top", "top [--json]", "Loops and handlers by the time they take.", PB_HOME, pbi_on_top },
+	{ "runparam", "runparam name=value", "Set a run parameter that is not there yet.", PB_HOME, on_runparam },
 	{ "version", "version", "Version of the engine.", PB_HERE, on_version },
 	{ "config dump", "config dump [--effective] [--json] [file|module]",
 	  "Values of the configuration and where they come from; --effective: those in force, with defaults.", PB_HOME,
@@ -194,7 +217,7 @@ static const struct pb_handler handlers[] = {
 	{ .message = "engine.debug", .priority = 120, .place = PB_HERE, .fn = on_debug },
 	{ .message = "engine.init", .priority = 100, .place = PB_HOME, .fn = pbi_on_init },
 	{ .message = "engine.timer", .priority = 10, .place = PB_HOME, .fn = pbi_on_second, .untracked = true },
-	{ .message = "module.update", .priority = 1, .place = PB_HOME, .fn = pbi_on_update },
+	{ .message = "module.update", .priority = 1, .place = PB_HERE, .fn = pbi_on_update },
 	{ NULL },
 };
 

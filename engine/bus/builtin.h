@@ -23,13 +23,15 @@ struct pbi_events {
 	struct pbi_event_list start;
 	struct pb_log_tap tap; /* while the start is captured */
 	atomic_bool capturing;
+	bool closed; /* the engine ends */
 	struct pb_engine *engine;
 };
 
 void pbi_events_init(struct pbi_events *ev, struct pb_engine *e);
 void pbi_events_fini(struct pbi_events *ev);
-/** module.update: stored when it has `from` and a text. @thread the home loop's, as all below. */
+/** module.update: stored when it has `from` and a text. @thread any loop's. */
 enum pb_verdict pbi_on_update(struct pb_msg *m, struct pb_ctx *cx);
+/** @thread the home loop's. */
 enum pb_verdict pbi_on_events(struct pb_msg *m, struct pb_ctx *cx);
 enum pb_verdict pbi_on_logview(struct pb_msg *m, struct pb_ctx *cx);
 /** engine.init: `maxevents` may be another one. */
@@ -61,7 +63,6 @@ struct pbi_builtin {
 /* ---- Other commands -------------------------------------------------------------------------- */
 
 enum pb_verdict pbi_on_module(struct pb_msg *m, struct pb_ctx *cx);
-enum pb_verdict pbi_on_runparam(struct pb_msg *m, struct pb_ctx *cx);
 enum pb_verdict pbi_on_control(struct pb_msg *m, struct pb_ctx *cx);
 enum pb_verdict pbi_on_dispatcher(struct pb_msg *m, struct pb_ctx *cx);
 /** engine.status of "dispatcher ...". */

@@ -228,6 +228,8 @@ void pbi_debug_lines(struct pb_engine *e);
 int pbi_modules_load(struct pb_engine *e, struct pb_findings *f);
 int pbi_module_read(struct pbi_module *m, struct pb_findings *f, struct pbi_settings **out);
 int pbi_module_start(struct pbi_module *m);
+/* Take in one that was there and not wanted; not started. @return 0, -ENOENT, -ENOSPC, -ENOMEM. */
+int pbi_module_add_off(struct pb_engine *e, struct pb_str name);
 /* Once all have started, and every loop knows every handler. */
 int pbi_module_open(struct pbi_module *m);
 void pbi_module_stop(struct pbi_module *m);
@@ -242,7 +244,8 @@ bool pbi_module_required(struct pb_engine *e, const struct pb_module *d);
 int pbi_add(struct pbi_module *m, const struct pb_handler_args *args, struct pb_reg **out);
 
 /* modrun.c: modules come and go while the engine runs. On the control thread. */
-/* Start what was unloaded. @return 0, -ENOENT, or what its start answered. */
+/* Start what was unloaded, or is there and was not wanted at the start.
+ * @return 0, -ENOENT, or what its start answered. */
 int pbi_module_load(struct pb_engine *e, struct pb_str file);
 /* Stop it; its code stays. @return 0, -EBUSY (it cannot be, or holds messages). */
 int pbi_module_unload(struct pbi_module *m);

@@ -98,30 +98,72 @@ static void add_full_text(struct pb_msg *m, struct pb_str from, struct pb_str te
 	pb_text_fini(&t);
 }
 
+static void store(struct pbi_events *ev, struct pb_str from, int level, struct pb_str text)
+{
+	struct pbi_event_list *l = find(ev, from);
+
+	if (ev->closed)
+		return;
+	l = l ? l : list_new(ev, from);
+	if (l)
+		append(l, level, text, ev->max);
+}
+
+/** On its way to the home loop. */
+struct report {
+	struct pb_work work;
+	struct pbi_events *ev;
+	int level;
+	size_t from_n, text_n;
+	char bytes[]; /* from, text */
+};
+
+static void arrives(void *arg)
+{
+	struct report *r = arg;
+
+	store(r->ev, pb_str(r->bytes, r->from_n), r->level, pb_str(r->bytes + r->from_n, r->text_n));
+	pb_free(r);
+}
+
+static void send_home(struct pbi_events *ev, struct pb_loop *home, struct pb_str from, int level, struct pb_str text)
+{
+	struct report *r;
+
+	text = pb_str_head(text, TEXT_MAX_BYTES);
+	r = from.n <= TYPE_MAX_BYTES ? pb_alloc(sizeof(*r) + from.n + text.n) : NULL;
+	if (!r)
+		return;
+	*r = (struct report){ { .fn = arrives, .arg = r }, ev, level, from.n, text.n };
+	memcpy(r->bytes, from.p, from.n);
+	memcpy(r->bytes + from.n, text.p, text.n);
+	pb_loop_post(home, &r->work);
+}
+
+/* Not a visit home: what is dispatched in order is to be heard in order. */
 enum pb_verdict pbi_on_update(struct pb_msg *m, struct pb_ctx *cx)
 {
 	struct pbi_events *ev = &((struct pbi_builtin *)cx->shared)->events;
 	struct pb_str from = pb_msg_get(m, PB_STR("from")), text = pb_msg_get(m, PB_STR("text"));
-	bool works = pb_msg_get_bool(m, PB_STR("operational"), true);
-	struct pbi_event_list *l;
+	int level = pb_msg_get_bool(m, PB_STR("operational"), true) ? PB_NOTE : PB_WARN;
+	struct pb_loop *home = pb_engine_home(cx);
 
 	if (!pb_msg_has(m, PB_STR("nodename")))
 		pb_msg_set(m, PB_STR("nodename"), pb_engine_run_param(ev->engine, PB_STR("nodename")));
-	if (!from.n)
-		return PB_PASS;
-	if (!pb_msg_get(m, PB_STR("fulltext")).n && text.n)
+	if (from.n && !pb_msg_get(m, PB_STR("fulltext")).n && text.n)
 		add_full_text(m, from, text);
 	text = pb_msg_get(m, PB_STR("fulltext"));
-	if (!text.n)
+	if (!from.n || !text.n)
 		return PB_PASS;
-	l = find(ev, from);
-	l = l ? l : list_new(ev, from);
-	if (l)
-		append(l, (int)pb_msg_get_int(m, PB_STR("level"), works ? PB_NOTE : PB_WARN, -1, PB_ALL), text,
-		       ev->max);
+	level = (int)pb_msg_get_int(m, PB_STR("level"), level, -1, PB_ALL);
+	if (cx->loop == home)
+		store(ev, from, level, text);
+	else
+		send_home(ev, home, from, level, text);
 	return PB_PASS;
 }
 
+/** An alarm is everybody's to hear. On the thread that raised it. */
 void pbi_alarm_event(struct pb_engine *e, enum pb_level level, const char *component, const char *info,
 		     struct pb_str text)
 {
@@ -200,6 +242,7 @@ void pbi_events_fini(struct pbi_events *ev)
 		return;
 	atomic_store(&ev->engine->hears_alarms, false);
 	end_capture(ev);
+	ev->closed = true;
 	clear(&ev->start);
 	pb_list_each_safe(n, &ev->types) {
 		struct pbi_event_list *l = pb_container(n, struct pbi_event_list, node);

@@ -116,7 +116,8 @@ static int add_module(struct pb_engine *e, const struct pb_module *d, void *dl)
 	m->d = d;
 	m->e = e;
 	m->dl = dl;
-	e->modules[e->module_count++] = m;
+	e->modules[e->module_count] = m; /* before it is counted: others read meanwhile */
+	e->module_count++;
 	if (d->log)
 		pb_log_register(d->log);
 	return 0;
@@ -128,6 +129,19 @@ static void keep_off(struct pb_engine *e, const struct pb_module *d)
 {
 	if (e->off_count < PBI_MODULES_MAX)
 		e->off[e->off_count++].d = d;
+}
+
+int pbi_module_add_off(struct pb_engine *e, struct pb_str name)
+{
+	for (unsigned i = 0; i < e->off_count; i++) {
+		const struct pb_module *d = e->off[i].d;
+
+		if (!pbi_module_is(d, name))
+			continue;
+		e->off[i] = e->off[--e->off_count];
+		return add_module(e, d, NULL);
+	}
+	return -ENOENT;
 }
 
 static int load_file(struct pb_engine *e, const char *path)

@@ -108,9 +108,11 @@ static int start(struct pbi_module *m)
 
 int pbi_module_load(struct pb_engine *e, struct pb_str file)
 {
+	int err = pbi_module_find(e, file) ? 0 : pbi_module_add_off(e, file);
 	struct pbi_module *m = pbi_module_find(e, file);
-	int err = m ? read_anew(m) : -ENOENT;
 
+	if (!err)
+		err = read_anew(m);
 	if (!err)
 		err = start(m);
 	if (!err)

@@ -360,13 +360,3 @@ bool console_do_stop(struct console_conn *c, struct pb_str args)
 	pb_engine_halt(c->c->engine, (int)code);
 	return true;
 }
-
-bool console_do_cfgmerge(struct console_conn *c, struct pb_str args)
-{
-	console_fail(c);
-	if (!args.n)
-		console_print(c, PB_STR("Missing configuration name\r\n"));
-	else
-		console_printf(c, "Could not save merged configuration to '%.*s.merged'\r\n", PB_STR_F(args));
-	return true;
-}

@@ -29,6 +29,9 @@ bool console_command_run(struct console_conn *c, struct pb_str line);
 /** Complete the terminal's line. @return whether it is over. */
 bool console_complete(struct console_conn *c);
 
+/** Nobody is told of a cfgmerge under way: the connection ends. */
+void console_merge_forget(struct console_conn *c);
+
 /* ---- Pure parts -------------------------------------------------------------------------- */
 
 /** `on` by a boolean word; another word leaves it. */

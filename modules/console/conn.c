@@ -102,6 +102,7 @@ void console_conn_free(struct console_conn *c)
 	struct console *home = c->c;
 
 	pb_questions_cancel(&c->asked);
+	console_merge_forget(c);
 	pb_timer_stop(&c->wait);
 	pb_timer_stop(&c->guest);
 	pb_timer_stop(&c->again);

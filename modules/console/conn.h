@@ -49,6 +49,7 @@ struct console_conn {
 		bool turning; /* the present command is a page of it */
 	} paging;
 	struct pb_str password; /* that waits; in `arena` */
+	struct console_merge *merge; /* under way on a helper thread */
 };
 
 /** Take over an accepted descriptor; closed when that does not go. */

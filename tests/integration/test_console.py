@@ -233,6 +233,13 @@ def engine_commands(t):
 	equal(c.cmd('dispatcher trace_msg_handler_time yes'), 'Message trace handler time is on', 'trace_msg_handler_time')
 	equal(c.cmd('dispatcher trace_msg_handler_time off'), 'Message trace handler time is off', 'and off')
 	ok(re.match(r'LOOP +BUSY % .*\n +0 .*HANDLER +MESSAGE +TIME ms', c.cmd('top'), re.DOTALL), 'top')
+	equal(c.cmd('runparam mine=of ${nodename}'), '', 'runparam')
+	equal(c.cmd('runparam mine=other'), "Not overwriting runtime parameter 'mine'", 'runparam again')
+	equal(c.cmd('runparam nonsense'), 'Cannot understand: runparam nonsense', 'runparam of nothing')
+	equal(c.cmd('cfgmerge'), 'Missing configuration name', 'cfgmerge')
+	ok(re.match(r"Saved merged configuration to '.*/regexroute\.conf\.merged'$", c.cmd('cfgmerge regexroute')), 'cfgmerge of a file')
+	equal(c.cmd('cfgmerge nonsense'), "Failed to load configuration file 'nonsense'", 'cfgmerge of none')
+	equal(c.cmd('cfgmerge ../x'), "Failed to load configuration file '../x'", 'cfgmerge of what lies elsewhere')
 	equal(c.cmd('module nonsense'), 'Module operation failed: nonsense', 'module and nothing known')
 	equal(c.cmd('reload --confirm never'), 'How many seconds? reload [plugin] --confirm SECONDS (1 to 86400)', 'reload --confirm')
 

@@ -91,8 +91,10 @@ def the_socket(t):
 	other.write('ysipchan.conf', f'[general]\naddr={t.host(2)}\n')
 	other.write('rmanager.conf', f'[general]\naddr={t.host(2)}\n')
 	other.write('engine.cfg', f'console = {{ socket = "{path}"; }};\n')
-	other.start()
-	other.process.expect(r'cannot listen on .*sock: Address already in use', 5)
+	code, said = other.run_out()
+	other.process = None
+	equal(code, ENVIRONMENT, 'exit code of an engine whose socket somebody has')
+	contains(said, f'cannot listen on {path}: Address already in use', 'what it says')
 	contains(run(argv + ['status', 'rmanager'])[1], 'conn=1', 'whose socket it is')
 
 
