@@ -257,8 +257,9 @@ static void outcome(void *arg, enum sip_outcome what, const struct sip_arrival *
 	case SIP_OUT_TIMEOUT:
 		finish(s, 408, NULL);
 		return;
-	case SIP_OUT_ERROR:
-		finish(s, 500, NULL);
+	case SIP_OUT_ERROR: /* its listener has gone meanwhile; section 8.1.3.1 */
+		pb_msg_set(s->m, PB_STR("error"), PB_STR("noconn"));
+		finish(s, 503, NULL);
 		return;
 	}
 }
@@ -305,13 +306,27 @@ static void record_begin(struct sending *s)
 		pb_flight_about(b, s->flight, s->method, pb_msg_get(s->m, PB_STR("caller")), s->uri);
 }
 
+static const char *send_error(int err)
+{
+	switch (err) {
+	case 0:
+		return NULL;
+	case -ENOTCONN:
+		return "noconn";
+	case -ENOMEM:
+		return "noresource";
+	default: /* what was asked for makes no message */
+		return "failure";
+	}
+}
+
 static const char *send_out(struct sending *s)
 {
 	const char *error = prepare(s);
 
 	if (!error)
 		record_begin(s);
-	return error ? error : transmit(s) ? "notransport" : NULL;
+	return error ? error : send_error(transmit(s));
 }
 
 static void tell_failure(const struct pb_msg *m, const char *error)

@@ -19,6 +19,7 @@ struct sip_leg *sip_leg_new(struct sip_loop *sl, bool outgoing)
 	leg->on = sl;
 	leg->outgoing = outgoing;
 	leg->inviting = true;
+	pb_list_push(&sl->legs, &leg->node);
 	return leg;
 }
 
@@ -30,6 +31,7 @@ void sip_leg_end(struct sip_leg **legp, struct pb_str reason)
 	if (!leg)
 		return;
 	*legp = NULL;
+	pb_list_remove(&leg->node);
 	sip_op_free(&leg->op);
 	if (leg->info_out)
 		sip_client_forget(leg->on->stack, leg->info);

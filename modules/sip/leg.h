@@ -7,6 +7,7 @@
 #include "sip/sip.h"
 
 struct sip_leg {
+	struct pb_list node; /* on->legs */
 	struct sip_loop *on;
 	struct pb_chan *chan;
 	struct sip_dialog *dialog;

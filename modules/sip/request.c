@@ -79,6 +79,8 @@ unsigned sip_admit(void *arg, const struct sip_arrival *in)
 	const struct sip_settings *s = sip_conf(sl);
 	struct pb_str method = in->msg->method_name;
 
+	if (!sl->started) /* it comes again, and finds who is to decide upon it */
+		return SIP_ADMIT_DONE;
 	if (!sip_settings_allows(s, method)) {
 		/* A method nobody knows is 501, one that is only not allowed 405. */
 		refuse_with_allow(sl, in, in->msg->method == SIP_METHOD_OTHER ? 501 : 405);

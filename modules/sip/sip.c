@@ -10,7 +10,6 @@
 #include <errno.h>
 
 #include "base/alloc.h"
-#include "loop/holder.h"
 #include "loop/world.h"
 
 const struct pb_log_row sip_log_rows[] = {
@@ -21,6 +20,9 @@ const struct pb_log_row sip_log_rows[] = {
 	[SIP_LOG_MEMORY] = { "sip-005", PB_CRIT, "No memory: a request was refused." },
 	[SIP_LOG_TRAFFIC] = { "sip-006", PB_INFO, "A SIP message, in or out." },
 	[SIP_LOG_NO_TARGET] = { "sip-007", PB_NOTE, "A request or call could not be sent there." },
+	[SIP_LOG_SERVES] = { "sip-011", PB_NOTE, "A listener serves, or serves again." },
+	[SIP_LOG_SERVES_NOT] = { "sip-012", PB_WARN, "A listener does not serve: the network under it has changed." },
+	[SIP_LOG_NO_WATCH] = { "sip-013", PB_MILD, "Addresses that come and go are not noticed: listeners count as active." },
 	{ NULL },
 };
 
@@ -42,13 +44,6 @@ static const struct sip_ua_ops ua_ops = {
 	.request = sip_on_request,
 };
 
-static int listener_addr(const struct sip_listener_conf *l, struct pb_addr *out)
-{
-	struct pb_str ip = l->addr.n ? l->addr : l->ipv6 ? PB_STR("::") : PB_STR("0.0.0.0");
-
-	return pb_addr_parse(ip, (uint16_t)l->port, out);
-}
-
 /* A limit of the engine, divided among the loops; rounded up, so that it is
  * never a call less than asked for. */
 static unsigned share_of(const struct sip_loop *sl, int64_t limit)
@@ -58,48 +53,13 @@ static unsigned share_of(const struct sip_loop *sl, int64_t limit)
 	return (unsigned)((limit + n - 1) / n);
 }
 
-/* Why, and who has it. */
-static void say_closed(const struct sip_listener_conf *l, const struct pb_addr *a, int err)
-{
-	char text[PB_ADDR_TEXT];
-	struct pb_text why;
-
-	pb_text_init(&why, 1024);
-	pb_port_say(&why, PB_UDP, a, err);
-	SIP_LOG(NO_LISTEN, "listener '%.*s' on UDP %.*s: %.*s", PB_STR_F(l->name), PB_STR_F(pb_addr_print(a, text)),
-		PB_STR_F(pb_text_str(&why)));
-	pb_text_fini(&why);
-}
-
-static int open_listener(struct sip_loop *sl, const struct sip_listener_conf *l)
-{
-	struct sip_listener_args a = {
-		.name = l->name,
-		.max_bytes = (unsigned)l->maxpkt,
-		.buffer_bytes = (unsigned)l->buffer,
-		.tos = l->tos,
-		.advertised_host = l->advertised.n ? l->advertised : PB_STR_NULL,
-		.share = true,
-		.fallback = l->fallback,
-	};
-	int err = listener_addr(l, &a.local);
-	char text[PB_ADDR_TEXT];
-	int n = err ? err : sip_transport_listen(sl->transport, &a);
-
-	if (n < 0)
-		say_closed(l, &a.local, n);
-	else if (pb_loop_index(sl->cx->loop) == 0)
-		SIP_LOG(LISTEN, "listener '%.*s' on UDP %.*s", PB_STR_F(l->name),
-			PB_STR_F(pb_addr_print(sip_listener_local(sl->transport, (unsigned)n), text)));
-	return n < 0 ? n : 0;
-}
-
 static void loop_stop(struct pb_ctx *cx)
 {
 	struct sip_loop *sl = sip_on(cx);
 
 	if (!sl->driver)
 		return;
+	sip_listeners_close(sl);
 	sip_seeks_end(sl);
 	pb_driver_drop_all(sl->driver, PB_STR("shutdown"), NULL);
 	while (!pb_list_empty(&sl->ops)) {
@@ -142,6 +102,7 @@ static int loop_start(struct pb_ctx *cx)
 	sl->cx = pb_engine_ctx(cx, cx->loop);
 	pb_list_init(&sl->ops);
 	pb_list_init(&sl->seeks);
+	pb_list_init(&sl->legs);
 	err = pb_driver_new(sl->cx, "sip/", &sip_chan_ops, &sl->driver);
 	if (err)
 		return err;
@@ -161,12 +122,8 @@ static int loop_start(struct pb_ctx *cx)
 static int loop_open(struct pb_ctx *cx)
 {
 	struct sip_loop *sl = sip_on(cx);
-	const struct sip_settings *s = cx->settings;
-	int err = 0;
 
-	for (size_t i = 0; sl->transport && i < s->listener_count && !err; i++)
-		err = open_listener(sl, &s->listeners[i]);
-	return err;
+	return sl->transport ? sip_listeners_open(sl) : 0;
 }
 
 static void loop_reload(struct pb_ctx *cx, const void *old)
@@ -185,73 +142,30 @@ static void loop_reload(struct pb_ctx *cx, const void *old)
 
 /* ---- The module --------------------------------------------------------------------------- */
 
-/* The addresses must be free now: with SO_REUSEPORT a second engine would get
- * every other packet of ours. */
-static int probe(struct pb_ctx *cx)
+static void stop(struct pb_ctx *cx)
 {
-	const struct sip_settings *s = cx->settings;
-	struct pb_world *w = pb_engine_world(pb_engine_of(cx));
+	struct sip_shared *sh = cx->shared;
 
-	for (size_t i = 0; i < s->listener_count; i++) {
-		struct pb_addr a;
-		int err = listener_addr(&s->listeners[i], &a);
-
-		if (!err)
-			err = pb_udp_probe(w, &a);
-		if (!err)
-			continue;
-		say_closed(&s->listeners[i], &a, err);
-		return err;
-	}
-	return 0;
+	sip_listeners_free(cx);
+	sip_net_free(&sh->net);
 }
 
 static int start(struct pb_ctx *cx)
 {
 	struct sip_shared *sh = cx->shared;
-	int err = probe(cx);
+	int err = sip_listeners_new(cx);
 
-	if (err)
-		return err;
 	pb_loop_random(cx->loop, sh->key, sizeof(sh->key));
-	err = sip_net_new(pb_loops_calls(pb_loop_set(cx->loop)), &sh->net);
-	return err ? err : pb_driver_add_handlers(cx, "sip/");
-}
-
-static void stop(struct pb_ctx *cx)
-{
-	struct sip_shared *sh = cx->shared;
-
-	sip_net_free(&sh->net);
+	if (!err)
+		err = sip_net_new(pb_loops_calls(pb_loop_set(cx->loop)), &sh->net);
+	if (!err)
+		err = pb_driver_add_handlers(cx, "sip/");
+	if (err)
+		stop(cx);
+	return err;
 }
 
 /* ---- Status --------------------------------------------------------------------------------- */
-
-static void status_listeners(struct sip_loop *sl, struct pb_status *s)
-{
-	const struct sip_settings *conf = sip_conf(sl);
-	struct pb_text t;
-	char addr[PB_ADDR_TEXT];
-
-	if (pb_loop_index(sl->cx->loop))
-		return;
-	pb_text_init(&t, 65536);
-	pb_text_addf(&t, "module=sip,protocol=SIP,format=Proto|Address|Status|Reason;listeners=%zu",
-		     conf->listener_count);
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		struct pb_str name = conf->listeners[i].name;
-		int n = sip_listener_find(sl->transport, name);
-
-		pb_text_addf(&t, "%c%.*s=UDP|", i ? ',' : ';', PB_STR_F(name));
-		if (n >= 0)
-			pb_text_addf(&t, "%.*s|Listening|",
-				     PB_STR_F(pb_addr_print(sip_listener_local(sl->transport, (unsigned)n), addr)));
-		else
-			pb_text_lit(&t, "|Idle|");
-	}
-	pb_status_line(s, pb_text_str(&t));
-	pb_text_fini(&t);
-}
 
 static void status(struct pb_ctx *cx, struct pb_status *s)
 {
@@ -263,7 +177,7 @@ static void status(struct pb_ctx *cx, struct pb_status *s)
 	if (!sl->driver)
 		return;
 	if (pb_str_eq(sel, PB_STR("sip listeners")))
-		status_listeners(sl, s);
+		sip_listeners_status(sl, s);
 	if (pb_str_starts(sel, PB_STR("sip/")))
 		pb_driver_status_chan(sl->driver, s, sel);
 	if (sel.n)
@@ -280,7 +194,16 @@ static void status(struct pb_ctx *cx, struct pb_status *s)
 	}
 }
 
+/* The last to hear of it: from here on requests are taken. */
+static enum pb_verdict on_engine_start(struct pb_msg *m, struct pb_ctx *cx)
+{
+	(void)m;
+	sip_on(cx)->started = true;
+	return PB_PASS;
+}
+
 static const struct pb_handler handlers[] = {
+	{ .message = "engine.start", .priority = 1000, .place = PB_EACH, .fn = on_engine_start },
 	{ .message = "call.execute", .priority = 90, .place = PB_HERE, .fn = sip_on_execute },
 	{ .message = "xsip.generate", .priority = 110, .place = PB_HERE, .fn = sip_on_generate, .hold_ms = 40000 },
 	{ .message = "msg.execute", .priority = 100, .place = PB_HERE, .fn = sip_on_msg_execute, .hold_ms = 40000 },

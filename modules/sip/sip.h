@@ -4,6 +4,7 @@
  *
  * settings.c  what the file says        auth.c      user.auth and challenges
  * sip.c       descriptor, life, status   registrar.c REGISTER
+ * listeners.c sockets and the network
  * request.c   which part takes a request generic.c   sip.<method>
  * params.c    headers <-> parameters     generate.c  xsip.generate
  * leg.c, leg_in.c, leg_out.c, leg_dtmf.c: calls      target.c    where a URI leads
@@ -69,9 +70,12 @@ struct sip_times {
 	_Atomic uint64_t period, count, sum, squares, least, most; /* microseconds */
 };
 
+struct sip_listeners;
+
 /* Shared by all loops: made at start, then only read (but for the times). */
 struct sip_shared {
 	struct sip_net *net;
+	struct sip_listeners *listeners;
 	char key[32]; /* signs nonces */
 	struct sip_times times[PB_LOOPS_MAX][2]; /* of this period and the one before */
 };
@@ -86,10 +90,15 @@ struct sip_loop {
 	struct sip_digest *digest;
 	struct sip_nonces *nonces;
 	struct sip_counts *counts;
+	bool started; /* engine.start has been heard by all */
 	uint32_t nonce_serial;
 	uint64_t failed_auths;
 	struct pb_list ops; /* requests under way */
 	struct pb_list seeks; /* struct sip_seek: names under way */
+	struct pb_list legs; /* struct sip_leg */
+	struct pb_work news; /* the home loop has judged listeners anew */
+	_Atomic bool news_out;
+	uint8_t listener_states[SIP_LISTENERS_MAX]; /* as carried out here */
 };
 
 static inline struct sip_loop *sip_on(const struct pb_ctx *cx)
@@ -106,7 +115,7 @@ extern struct pb_log_source sip_log;
 extern const struct pb_log_row sip_log_rows[];
 enum {
 	SIP_LOG_LISTEN, SIP_LOG_NO_LISTEN, SIP_LOG_AUTH_FAILED, SIP_LOG_BAD_HEADER, SIP_LOG_MEMORY,
-	SIP_LOG_TRAFFIC, SIP_LOG_NO_TARGET
+	SIP_LOG_TRAFFIC, SIP_LOG_NO_TARGET, SIP_LOG_SERVES, SIP_LOG_SERVES_NOT, SIP_LOG_NO_WATCH
 };
 #define SIP_LOG(row, ...) pb_log(&sip_log, &sip_log_rows[SIP_LOG_##row], __VA_ARGS__)
 
@@ -176,6 +185,28 @@ void sip_put_connection(struct sip_loop *sl, struct pb_msg *m, const struct sip_
 
 /* ---- The parts ------------------------------------------------------------------------------ */
 
+/* listeners.c */
+enum sip_listener_state {
+	SIP_LISTENER_ACTIVE,
+	SIP_LISTENER_SUSPENDED,	  /* its interface is down */
+	SIP_LISTENER_INACTIVE,	  /* its address is gone */
+	SIP_LISTENER_UNAVAILABLE, /* it could not be opened: its address is not here yet */
+};
+/**
+ * At start, on the home loop: are all addresses free? Those that are not here
+ * may come later, if there is one that is. @return 0 or a negative errno.
+ */
+int sip_listeners_new(struct pb_ctx *cx);
+void sip_listeners_free(struct pb_ctx *cx);
+/** Open them on a call loop; the home loop watches the network from then on. */
+int sip_listeners_open(struct sip_loop *sl);
+/** No more changes. */
+void sip_listeners_close(struct sip_loop *sl);
+/** Some listener does not serve. */
+bool sip_listeners_rest(const struct sip_loop *sl);
+/** `status sip listeners`. */
+void sip_listeners_status(struct sip_loop *sl, struct pb_status *s);
+
 /* request.c */
 unsigned sip_admit(void *arg, const struct sip_arrival *in);
 void sip_on_request(void *arg, struct sip_txn_id id, const struct sip_arrival *in);
@@ -240,7 +271,7 @@ struct sip_seek {
  *
  * @return 0: k->path is there; -EINPROGRESS: fn will be called, once, on this
  *         loop; -EINVAL (no URI), -EPROTONOSUPPORT, -EHOSTUNREACH (no listener
- *         for it), or the resolver's (loop/dns.h). fn gets 0, one of these, or
+ *         for it), -ENETDOWN (its listener does not serve now), or the resolver's (loop/dns.h). fn gets 0, one of these, or
  *         -ECANCELED: the module stops.
  */
 int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const struct pb_msg *m, const char *prefix,

@@ -39,10 +39,30 @@ static bool listener_fits(struct sip_seek *k, const struct pb_addr *to)
 		       pb_addr_is_v6(to);
 }
 
+/* Asked for one that is known: that one; else any will do. */
+static bool may_serve(const struct sip_seek *k)
+{
+	struct sip_transport *t = k->on->transport;
+
+	if (k->listener >= 0)
+		return sip_listener_serves(t, (unsigned)k->listener);
+	for (unsigned i = 0; i < SIP_LISTENERS_MAX; i++) {
+		if (sip_listener_serves(t, i))
+			return true;
+	}
+	return false;
+}
+
 static int choose(struct sip_seek *k, const struct pb_addr *to)
 {
-	if (!listener_fits(k, to))
-		return sip_path_choose(k->on->transport, to, &k->path);
+	int err;
+
+	if (!may_serve(k))
+		return -ENETDOWN;
+	if (!listener_fits(k, to)) {
+		err = sip_path_choose(k->on->transport, to, &k->path);
+		return err == -EHOSTUNREACH && sip_listeners_rest(k->on) ? -ENETDOWN : err;
+	}
 	k->path = (struct sip_path){ .peer = *to, .listener = (uint16_t)k->listener };
 	return 0;
 }
@@ -78,7 +98,7 @@ static unsigned families(struct sip_transport *t)
 	for (unsigned i = 0; i < SIP_LISTENERS_MAX; i++) {
 		const struct pb_addr *a = sip_listener_local(t, i);
 
-		if (a)
+		if (a && sip_listener_serves(t, i))
 			found |= pb_addr_is_v6(a) ? PB_DNS_V6 : PB_DNS_V4;
 	}
 	return found;
@@ -117,7 +137,9 @@ int sip_seek(struct sip_seek *k, struct sip_loop *sl, struct pb_str uri, const s
 	if (err)
 		return err;
 	*k = (struct sip_seek){ .on = sl, .fn = fn };
-	k->listener = conn.n ? sip_listener_find(sl->transport, conn) : -1;
+	k->listener = conn.n ? sip_listener_number(sl->transport, conn) : -1;
+	if (!may_serve(k))
+		return -ENETDOWN;
 	if (ip.n)
 		return ask(k, ip,
 			   (uint16_t)pb_msg_get_int(m, PB_STR("oip_transport_remoteport"), u.port,
@@ -155,6 +177,9 @@ const char *sip_seek_error(int err, const char **reason)
 	case -ETIMEDOUT:
 	case -EAGAIN:
 		*reason = "Name of target could not be resolved";
+		return "noconn";
+	case -ENETDOWN:
+		*reason = "Listener does not serve";
 		return "noconn";
 	case -ENOMEM:
 		*reason = "No memory";

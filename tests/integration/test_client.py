@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 
 from lab import net, sip
 from lab.case import test
@@ -24,6 +25,38 @@ def ask(script, ident, **params):
 
 def uri(phone):
 	return f'sip:{phone.user}@{phone.addr[0]}:{phone.addr[1]}'
+
+
+@test(level='fast')
+def not_before_the_start(t):
+	"""Requests that come while the engine starts: none is decided upon before engine.start has been heard."""
+	e = t.engine(start=False)
+	p = sip.Phone(e.sip, '100', t.host(2), 5060)
+	t.later(p.close)
+	over = threading.Event()
+
+	def pound():
+		while not over.wait(0.0005):
+			p.send(p.build('MESSAGE', f'sip:101@{e.addr}', body=b'x', ctype='text/plain'), e.sip)
+
+	pounding = threading.Thread(target=pound)
+	pounding.start()
+	try:
+		e.start()
+		first = p.take(lambda m: m.status, 10)
+	finally:
+		over.set()
+		pounding.join()
+	equal(first.status, 401, 'the first answer: who decides upon users was there')
+	while p.take(lambda m: m.status == 401, 0.2):
+		pass
+	equal(p.waiting, [], 'other answers')
+	seen = [(m.name, m.done) for m in e.sniffed()]
+	at = [seen.index(x) for x in (('engine.init', True), ('engine.start', False), ('engine.start', True),
+		('user.auth', False))]
+	equal(at, sorted(at), 'engine.init, engine.start, and then the first request')
+	e.idle(20)
+	t.proves('SY-01')
 
 
 @test(level='fast')
@@ -188,3 +221,107 @@ def compression_is_declined(t):
 	equal(answer.status, 200, 'answer')
 	e.idle()
 	t.proves('SY-87')
+
+
+@test(level='fast')
+def after_the_end(t):
+	"""What a call was is used after its end: false at once, no packet; and all is given back in any order."""
+	e, s = scripted(t)
+	a, b = t.phone(e.sip, '100', 2), t.phone(e.sip, '101', 3)
+	b.register()
+	call = a.invite('101')
+	invite = b.request('INVITE')
+	b.reply(invite, 200, 'OK', tag='b', body=sip.sdp(b.addr[0]))
+	b.request('ACK')
+	call.answer(200)
+	chan = next(m.get('id') for m in e.sniffed('chan.startup') if m.get('status') == 'outgoing')
+	s.send('message', 'first', '0', 'call.drop', '', id=chan)
+	s.expect('%%<message:first:true:', limit=2)
+	for phone in a, b:
+		phone.reply(phone.request('BYE'), 200, 'OK')
+	e.no_calls()
+	for ident, name, params in (('d1', 'call.drop', {'id': chan}), ('d2', 'chan.dtmf', {'targetid': chan, 'text': '1'}),
+			('d3', 'chan.masquerade', {'id': chan, 'message': 'chan.dtmf', 'text': '1'}),
+			('d4', 'call.answered', {'peerid': chan}), ('d5', 'chan.locate', {'id': chan})):
+		s.send('message', ident, '0', name, '', **params)
+		s.expect(f'%%<message:{ident}:false:', limit=2)
+	# A request in the dialog that has ended, from the far end.
+	equal(call.bye().status, 481, 'BYE in a dialog that is gone')
+	equal([m for m in a.waiting + b.waiting if m.status is None], [], 'what else was sent')
+	e.idle()
+	# The owner before what depends on it: a request is under way when the engine stops.
+	ask(s, 'late', method='OPTIONS', uri=uri(b), wait='true')
+	b.request('OPTIONS')
+	e.console.cmd('stop')
+	equal(e.process.wait(20), 0, 'exit code')
+	t.proves('SY-08', 'SY-09')
+
+
+@test(level='fast')
+def silent_registrar(t):
+	"""A registration that nobody answers: one event, which says that it was the registration."""
+	e, s = scripted(t)
+	b = t.phone(e.sip, '101', 3)
+	ask(s, 'r', method='REGISTER', uri=f'sip:{b.addr[0]}:{b.addr[1]}', user='trunk', wait='true',
+		sip_To='<sip:trunk@example.com>', sip_Contact=f'<sip:trunk@{e.addr}>', sip_Expires='60')
+	m = b.request('REGISTER')
+	contains(m.get('Contact'), f'<sip:trunk@{e.addr}>', 'Contact')
+	line = s.expect('%%<message:r:', limit=15)
+	for part in ':true:xsip.generate:', ':method=REGISTER', ':code=408':
+		contains(line, part, 'the event')
+	s.send('message', 'end', '0', 'engine.status', '')
+	s.expect('%%<message:end:')
+	equal(sum(line.startswith('%%<message:r:') for line in s.lines), 1, 'events')
+	e.idle()
+	t.proves('SY-77')
+
+
+@test(level='fast')
+def words_of_requests(t):
+	"""Each cause for which a request cannot be sent has its word."""
+	e, s = scripted(t, extra={'engine.cfg': 'loops = { calls = 2; };\ndns = { timeout = "1s"; };\n'})
+	b = t.phone(e.sip, '101', 3)
+	rows = (
+		('no URI', {}, 'failure'),
+		('a URI that is none', {'uri': 'sip:'}, 'failure'),
+		('no SIP URI', {'uri': 'mailto:x@example.com'}, 'notransport'),
+		('a method that is none', {'uri': uri(b), 'method': 'A B'}, 'failure'),
+		('no transport of that kind', {'uri': f'<{uri(b)};transport=sctp>'}, 'notransport'),
+		('no listener of that family', {'uri': 'sip:x@[::1]'}, 'notransport'),
+		('a host that does not exist', {'uri': 'sip:x@nowhere.invalid'}, 'noroute|noconn'),
+		('hops used up', {'uri': uri(b), 'antiloop': '0'}, 'looping'),
+	)
+	for n, (what, params, word) in enumerate(rows):
+		ask(s, f'w{n}', **{'method': 'OPTIONS', 'wait': 'true', **params})
+		line = s.expect(f'%%<message:w{n}:false:xsip.generate:', limit=5)
+		found = [f.partition('=')[2] for f in line.split(':') if f.startswith('error=')]
+		ok(len(found) == 1 and found[0] in word.split('|'), f'{what}: {found}, not {word}')
+	for status, phrase in (403, 'Forbidden'), (401, 'Unauthorized'), (481, 'Gone'), (491, 'Request Pending'):
+		ask(s, f'c{status}', method='OPTIONS', wait='true', uri=uri(b))
+		b.reply(b.request('OPTIONS'), status, phrase, tag='n')
+		contains(s.expect(f'%%<message:c{status}:true:xsip.generate:'), f':code={status}', phrase)
+	equal(b.waiting, [], 'what else went out')
+	e.idle()
+	t.proves('SY-83')
+
+
+@test(level='fast')
+def words_of_calls(t):
+	"""Each answer that ends a call has its word."""
+	e = t.engine()
+	a, b = t.phone(e.sip, '100', 2), t.phone(e.sip, '101', 3)
+	b.register()
+	for status, phrase, word in ((403, 'Forbidden', 'forbidden'), (481, 'Gone', 'nocall'), (491, 'Pending', 'pending'),
+			(503, 'Unavailable', 'noconn'), (404, 'Not Found', 'noroute'), (486, 'Busy', 'busy'),
+			(408, 'Request Timeout', 'noconn'), (488, 'Not Acceptable', 'unacceptable')):
+		before = len(e.sniffed('chan.hangup', True))
+		call = a.invite('101')
+		b.reply(b.request('INVITE'), status, phrase, tag='b')
+		b.request('ACK')
+		call.answer(400)
+		e.process.poll(lambda n=before: len(e.sniffed('chan.hangup', True)) >= n + 2, 5, f'{status}: both legs end')
+		ends = e.sniffed('chan.hangup', True)[before:]
+		out = [m for m in ends if m.get('cause_sip') == str(status) and m.get('direction') == 'outgoing']
+		equal([m.get('reason') for m in out], [word], f'{status}: why the leg ended')
+	e.idle()
+	t.proves('SY-83')

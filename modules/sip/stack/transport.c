@@ -26,6 +26,7 @@ struct listener {
 	struct pb_str name, advertised_host;
 	uint16_t advertised_port;
 	uint16_t number;
+	uint8_t way; /* enum sip_way */
 	bool fallback;
 };
 
@@ -214,7 +215,8 @@ struct sip_build *sip_transport_build(struct sip_transport *t)
 
 static struct listener *listener_at(const struct sip_transport *t, unsigned number)
 {
-	if (number >= t->listener_n || !t->listeners[number].udp)
+	if (number >= t->listener_n || !t->listeners[number].udp ||
+	    t->listeners[number].way == SIP_WAY_CUT)
 		return NULL;
 	return (struct listener *)&t->listeners[number];
 }
@@ -290,10 +292,31 @@ void sip_transport_close(struct sip_transport *t, unsigned number)
 
 int sip_listener_find(const struct sip_transport *t, struct pb_str name)
 {
+	int n = sip_listener_number(t, name);
+
+	return n >= 0 && listener_at(t, (unsigned)n) ? n : -ENOENT;
+}
+
+int sip_listener_number(const struct sip_transport *t, struct pb_str name)
+{
 	for (unsigned i = 0; i < t->listener_n; i++)
-		if (t->listeners[i].udp && pb_str_eq(t->listeners[i].name, name))
+		if (pb_str_eq(t->listeners[i].name, name))
 			return (int)i;
 	return -ENOENT;
+}
+
+void sip_transport_set_way(struct sip_transport *t, unsigned number, enum sip_way way)
+{
+	if (number < t->listener_n)
+		t->listeners[number].way = (uint8_t)way;
+	memset(t->sources, 0, sizeof(t->sources)); /* routes have changed with it */
+}
+
+bool sip_listener_serves(const struct sip_transport *t, unsigned number)
+{
+	const struct listener *l = listener_at(t, number);
+
+	return l && l->way == SIP_WAY_OPEN;
 }
 
 int sip_listener_find_local(const struct sip_transport *t, const struct pb_addr *local)
@@ -372,7 +395,10 @@ int sip_path_choose(struct sip_transport *t, const struct pb_addr *peer, struct 
 	*out = (struct sip_path){ .peer = *peer, .listener = SIP_LISTENER_NONE };
 	for (unsigned i = 0; i < t->listener_n; i++) {
 		const struct listener *l = listener_at(t, i);
-		unsigned fit = l ? fitness(l, peer, routed ? &source : NULL) : 0;
+		unsigned fit = 0;
+
+		if (l && l->way == SIP_WAY_OPEN)
+			fit = fitness(l, peer, routed ? &source : NULL);
 
 		if (fit > best) {
 			best = fit;

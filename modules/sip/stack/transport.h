@@ -82,6 +82,18 @@ struct sip_listener_args {
 /** @return the listener's number, or -errno of the socket, -ENOSPC, -EEXIST (name). */
 int sip_transport_listen(struct sip_transport *t, const struct sip_listener_args *args);
 void sip_transport_close(struct sip_transport *t, unsigned listener);
+
+/** What may leave by a listener; SIP_WAY_OPEN at first. */
+enum sip_way {
+	SIP_WAY_OPEN,
+	SIP_WAY_RESTING, /* what is under way; sip_path_choose leads elsewhere */
+	SIP_WAY_CUT,	 /* nothing: it is as closed, but for its socket and what comes in */
+};
+void sip_transport_set_way(struct sip_transport *t, unsigned listener, enum sip_way way);
+/** It is there, and its way open. */
+bool sip_listener_serves(const struct sip_transport *t, unsigned listener);
+/** Its number by name, whether it is open or not; -ENOENT. */
+int sip_listener_number(const struct sip_transport *t, struct pb_str name);
 /** By name; -ENOENT. */
 int sip_listener_find(const struct sip_transport *t, struct pb_str name);
 /** By local IP address (port too, when it is not 0); -ENOENT. */
@@ -93,7 +105,8 @@ const struct pb_addr *sip_listener_local(const struct sip_transport *t, unsigned
 
 /**
  * A path to `peer`: by the listener bound to the address that packets to it
- * leave from, else a wildcard one, the fallback first, of the same family.
+ * leave from, else a wildcard one, the fallback first, of the same family; its way
+ * must be open.
  *
  * @return 0 or -EHOSTUNREACH.
  */

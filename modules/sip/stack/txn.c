@@ -312,6 +312,34 @@ void sip_txn_run(struct sip_txn *t, enum sip_event e, const struct sip_arrival *
 		send_failed(t);
 }
 
+/* ---- A listener that is gone ------------------------------------------------ */
+
+/** Whether its user still waits for something. */
+static bool waits(const struct sip_txn *t)
+{
+	return t->state < SIP_ST_ACCEPTED;
+}
+
+static void cut(struct sip_txn *t)
+{
+	struct sip_stack *s = t->s;
+	struct sip_txn_id id = t->id;
+
+	if (waits(t))
+		do_tell_error(t, NULL);
+	t = sip_txn_find(s, id);
+	if (t)
+		do_free(t, NULL);
+}
+
+void sip_stack_cut(struct sip_stack *s, unsigned listener)
+{
+	/* Whoever is told may begin others: the slots may move, and grow. */
+	for (uint32_t i = 0; i < s->slot_n; i++)
+		if (s->slots[i].txn && s->slots[i].txn->path.listener == listener)
+			cut(s->slots[i].txn);
+}
+
 /* ---- The stack ------------------------------------------------------------- */
 
 static void on_message(void *arg, const struct sip_arrival *in)

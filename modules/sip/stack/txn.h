@@ -101,6 +101,13 @@ const struct sip_timing *sip_stack_timing(const struct sip_stack *s);
 void sip_stack_set_timing(struct sip_stack *s, const struct sip_timing *timing);
 void sip_stack_set_server_limit(struct sip_stack *s, unsigned units);
 
+/**
+ * Its listener is cut (sip_transport_set_way): the transactions on it end at
+ * once, clients with SIP_OUT_ERROR, servers as SIP_FAIL_TRANSPORT. Not from a
+ * callback of the stack.
+ */
+void sip_stack_cut(struct sip_stack *s, unsigned listener);
+
 struct sip_txn_count {
 	size_t invite_client, client, invite_server, server;
 };

@@ -315,6 +315,48 @@ static void strangers(void)
 	end();
 }
 
+static void do_rest(void *arg)
+{
+	sip_transport_set_way(sip_stack_transport(user.stack), 0, SIP_WAY_RESTING);
+}
+
+static void do_cut(void *arg)
+{
+	sip_transport_set_way(sip_stack_transport(user.stack), 0, SIP_WAY_CUT);
+	sip_stack_cut(user.stack, 0);
+}
+
+static void do_join(void *arg)
+{
+	sip_transport_set_way(sip_stack_transport(user.stack), 0, SIP_WAY_OPEN);
+}
+
+/* At rest what is under way goes on and nothing new begins; cut, it ends at once and nothing leaves. */
+static void listener_cut(void)
+{
+	begin();
+	send_request("OPTIONS");
+	wire_on(0, do_rest, NULL);
+	wire_on(0, do_send, NULL);
+	CU_ASSERT_EQUAL(user.err, -EHOSTUNREACH);
+	wire_run(600);
+	CU_ASSERT_EQUAL(wire.got_n, 2); /* timer E */
+	CU_ASSERT_EQUAL(user.error, 0);
+	wire_on(0, do_cut, NULL);
+	CU_ASSERT_EQUAL(user.error, 1);
+	CU_ASSERT_EQUAL(sip_stack_count(user.stack).client, 0);
+	CU_ASSERT_EQUAL(pb_loop_timers(wire.loops[0]), 0);
+	CU_ASSERT_EQUAL(sip_listener_find(sip_stack_transport(user.stack), PB_STR("general")), -ENOENT);
+	wire_run(40000);
+	CU_ASSERT_EQUAL(wire.got_n, 2);
+	wire_on(0, do_join, NULL);
+	send_request("INVITE");
+	CU_ASSERT_EQUAL(wire.got_n, 3);
+	wire_on(0, do_cut, NULL);
+	CU_ASSERT_EQUAL(user.error, 2);
+	end();
+}
+
 static void try_send(void)
 {
 	user.method = PB_STR("INVITE");
@@ -342,5 +384,5 @@ PB_TESTS("sip/client", { "INVITE: timers A and B", invite_schedule },
 	 { "OPTIONS proceeding", options_proceeding }, { "INVITE refused", invite_refused },
 	 { "INVITE accepted", invite_accepted }, { "CANCEL waits for a provisional", cancel_waits },
 	 { "CANCEL in vain", cancel_in_vain }, { "timer C", rings_for_ever },
-	 { "listener gone", listener_gone }, { "forgotten", forgotten },
+	 { "listener gone", listener_gone }, { "listener cut off", listener_cut }, { "forgotten", forgotten },
 	 { "responses of strangers", strangers }, { "each allocation", each_alloc })
