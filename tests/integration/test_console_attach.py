@@ -107,7 +107,7 @@ def terminal(t):
 	t.later(w.close)
 	w.expect(rb'ready on [^\r\n]*\r\npatchbay> ')
 	ok(w.is_raw(), 'raw mode')
-	w.type(b'sta\t')
+	w.type(b'statu\t')
 	w.expect(rb'patchbay> status ')
 	w.type(b'rman\t\r')
 	w.expect(rb'listeners=1,conn=1\r\npatchbay> ')

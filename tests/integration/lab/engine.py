@@ -43,7 +43,8 @@ class Engine:
 	def start(self, limit=20):
 		argv = [self.program, 'run', '-c', self.conf, *self.args]
 		self.process = Process(argv, os.path.join(self.folder, 'log'), self.name, cwd=self.folder)
-		self.process.expect(r'initialized', limit)
+		# Not the sniffer's line about it, which may come first.
+		self.process.expect(r"(?<!')Patchbay engine is initialized", limit)
 		return self
 
 	def run_out(self, limit=30):
