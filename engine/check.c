@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "bus/keys.h"
+#include "bus/lint.h"
 
 static void print(const struct pb_findings *f, bool json)
 {
@@ -98,6 +99,8 @@ int pb_program_check(struct pb_program *p)
 	pb_log_set_level(5 + p->verbosity);
 	pb_log_set_stamp('n');
 	err = pb_engine_new(&args, f, &e);
+	if (!err)
+		err = pb_lint(e, f);
 	if (e && pb_engine_check_files(e, f))
 		err = -ENOMEM;
 	errors = pb_findings_count(f, PB_SEV_ERROR);

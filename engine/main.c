@@ -109,6 +109,7 @@ static const struct {
 	{ "check", PB_CHECK, pb_program_check },
 	{ "config", PB_CONFIG, pb_program_config },
 	{ "console", PB_CONSOLE, pb_program_console },
+	{ "describe", PB_DESCRIBE, pb_program_describe },
 	{ "version", 0, version },
 };
 

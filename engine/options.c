@@ -14,6 +14,7 @@
 #define CHECK   PB_CHECK
 #define CONSOLE PB_CONSOLE
 #define CONFIG  PB_CONFIG
+#define DESCRIBE PB_DESCRIBE
 
 struct option {
 	char letter;
@@ -55,6 +56,8 @@ STORES(core, core, true)
 STORES(socket, socket, value)
 STORES(json, json, true)
 STORES(strict, strict, true)
+STORES(man, man, true)
+STORES(sample, sample, true)
 STORES(keys, keys, true)
 STORES(effective, effective, true)
 STORES(abort_on_fail, abort_on_fail, true)
@@ -154,7 +157,21 @@ static const struct option letters[] = {
 #define OPTION(letter, value, on, take, help)    { letter, NULL, value, on, take, help },
 #define LONG_OPTION(name, value, on, take, help) { 0, name, value, on, take, help },
 #define D_LETTER(letter, take, help)
+#define COMMAND(name, which, args, help)
 #include "options.def"
+#undef COMMAND
+#undef D_LETTER
+#undef LONG_OPTION
+#undef OPTION
+};
+
+static const struct pb_program_command commands[] = {
+#define OPTION(letter, value, on, take, help)
+#define LONG_OPTION(name, value, on, take, help)
+#define D_LETTER(letter, take, help)
+#define COMMAND(name, which, args, help) { name, args, help, which },
+#include "options.def"
+#undef COMMAND
 #undef D_LETTER
 #undef LONG_OPTION
 #undef OPTION
@@ -164,7 +181,9 @@ static const struct option d_letters[] = {
 #define OPTION(letter, value, on, take, help)
 #define LONG_OPTION(name, value, on, take, help)
 #define D_LETTER(letter, take, help) { letter, NULL, "", RUN, take, help },
+#define COMMAND(name, which, args, help)
 #include "options.def"
+#undef COMMAND
 #undef D_LETTER
 #undef LONG_OPTION
 #undef OPTION
@@ -345,23 +364,49 @@ static void show(FILE *to, const struct option *o, const char *before)
 	fprintf(to, "  %-11s %s\n", text, o->help);
 }
 
-static const struct {
-	unsigned on;
-	const char *name;
-} subcommands[] = { { RUN, "run" }, { CHECK, "check" }, { CONFIG, "config" }, { CONSOLE, "console" } };
+bool pb_program_command(size_t i, struct pb_program_command *out)
+{
+	if (i >= COUNT(commands))
+		return false;
+	*out = commands[i];
+	return true;
+}
+
+bool pb_program_option(size_t i, struct pb_program_option *out)
+{
+	bool detail = i >= COUNT(letters);
+	const struct option *o;
+
+	if (i >= COUNT(letters) + COUNT(d_letters))
+		return false;
+	o = detail ? &d_letters[i - COUNT(letters)] : &letters[i];
+	*out = (struct pb_program_option){ o->letter, o->name, o->value, o->on, detail, o->help };
+	return true;
+}
+
+void pb_program_add_commands(unsigned on, struct pb_text *t)
+{
+	unsigned left = 0, n = 0;
+
+	for (size_t i = 0; i < COUNT(commands); i++)
+		left += (commands[i].which & on) != 0;
+	for (size_t i = 0; i < COUNT(commands); i++) {
+		if (!(commands[i].which & on))
+			continue;
+		pb_text_addf(t, "%s%s", !n++ ? "" : left > 1 ? ", " : " and ", commands[i].name);
+		left--;
+	}
+}
 
 /* "options of run and check:" */
 static void show_title(FILE *to, unsigned on)
 {
-	const char *between = "\noptions of ";
+	char buf[128];
+	struct pb_text t;
 
-	for (size_t i = 0; i < COUNT(subcommands); i++) {
-		if (!(on & subcommands[i].on))
-			continue;
-		fprintf(to, "%s%s", between, subcommands[i].name);
-		between = " and ";
-	}
-	fputs(":\n", to);
+	pb_text_init_buf(&t, buf, sizeof(buf));
+	pb_program_add_commands(on, &t);
+	fprintf(to, "\noptions of %.*s:\n", PB_STR_F(pb_text_str(&t)));
 }
 
 /* Those of the same subcommands together, in the order in which the table begins with them. */
@@ -387,12 +432,9 @@ static void show_options(FILE *to)
 
 void pb_program_usage(FILE *to)
 {
-	fputs("usage: patchbay run     [options] [COMMAND ...]  run the engine; commands for after the start\n"
-	      "       patchbay check   [options]                findings about the configuration\n"
-	      "       patchbay config  [options] dump [FILE|MODULE]  values and where they come from\n"
-	      "       patchbay console [options] [COMMAND]      attach to the running engine\n"
-	      "       patchbay version\n",
-	      to);
+	for (size_t i = 0; i < COUNT(commands); i++)
+		fprintf(to, "%s patchbay %-8s %-29s %s\n", i ? "      " : "usage:", commands[i].name,
+			commands[i].args, commands[i].help);
 	show_options(to);
 	fputs("\nletters of -D:\n", to);
 	for (size_t i = 0; i < COUNT(d_letters); i++)

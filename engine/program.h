@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 
+#include "base/text.h"
 #include "bus/engine.h"
 
 /* Exit codes. */
@@ -32,7 +33,7 @@ struct pb_program {
 	int verbosity;
 	char stamp; /* 0: engine.cfg's */
 	bool stamp_output, colour;
-	bool daemonise, truncate, json, strict, keys, effective;
+	bool daemonise, truncate, json, strict, keys, effective, man, sample;
 	bool core, abort_on_fail, reload_once;
 	unsigned exit_once; /* letters x: end with one less */
 	bool affinity;
@@ -49,7 +50,7 @@ struct pb_program {
 
 /* ---- options.c ---------------------------------------------------------------- */
 
-enum pb_subcommand { PB_RUN = 1, PB_CHECK = 2, PB_CONSOLE = 4, PB_CONFIG = 8 };
+enum pb_subcommand { PB_RUN = 1, PB_CHECK = 2, PB_CONSOLE = 4, PB_CONFIG = 8, PB_DESCRIBE = 16 };
 
 /**
  * Store the options of a subcommand; what is left stays in argc and argv (for
@@ -61,12 +62,35 @@ int pb_program_options(struct pb_program *p, enum pb_subcommand which, int argc,
 /** The usage text, from the table. */
 void pb_program_usage(FILE *to);
 
+/** A row of options.def. */
+struct pb_program_option {
+	char letter;	   /* 0: a long one */
+	const char *name;  /* long ones */
+	const char *value; /* as options.def says */
+	unsigned on;	   /* PB_RUN | ... */
+	bool detail;	   /* a letter behind -D */
+	const char *help;
+};
+/** The i-th, letters of -D last; false behind them. */
+bool pb_program_option(size_t i, struct pb_program_option *out);
+/** A subcommand, "run", what follows it, and what it does; false behind the last. */
+struct pb_program_command {
+	const char *name, *args, *help;
+	enum pb_subcommand which; /* 0: it has no options */
+};
+bool pb_program_command(size_t i, struct pb_program_command *out);
+/** "run and check": the subcommands of these bits. */
+void pb_program_add_commands(unsigned on, struct pb_text *t);
+
 /* ---- The subcommands -------------------------------------------------------------- */
 
 int pb_program_run(struct pb_program *p);
 int pb_program_check(struct pb_program *p);
 int pb_program_config(struct pb_program *p);
 int pb_program_console(struct pb_program *p);
+int pb_program_describe(struct pb_program *p);
+/* page.c: patchbay(1), from the table of options. */
+void pb_program_page(struct pb_text *t);
 
 /** terminal.c: relay between our terminal and the engine's socket until either ends. Owns `fd`. @return an exit code. */
 int pb_attach_terminal(int fd);

@@ -31,7 +31,7 @@ def site(addr):
 		if file.endswith(('.conf', '.cfg')):
 			with open(os.path.join(TOP, 'conf.d', file), encoding='utf-8') as f:
 				conf[file] = f.read()
-	conf['ysipchan.conf'] = conf['ysipchan.conf'].replace('port=5060', f'port=5060\naddr={addr}')
+	conf['ysipchan.conf'] = conf['ysipchan.conf'].replace('\nport=5060', f'\nport=5060\naddr={addr}', 1)
 	conf['rmanager.conf'] = re.sub(r'(?m)^addr=.*', f'addr={addr}', conf['rmanager.conf'])
 	conf['yate.conf'] = conf['yate.conf'].replace('msgsniff=no', 'msgsniff=yes')
 	return conf

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "bus/bus_impl.h"
 #include "bus/cmd_config.h"
+#include "bus/cmd_describe.h"
 
 /* ---- Status --------------------------------------------------------------------------- */
 
@@ -210,6 +211,9 @@ static const struct pb_command commands[] = {
 	  pbi_merge_parked },
 	{ "who-waits", "who-waits [--json]", "Messages that handlers hold: which, for whom, how long yet.", PB_EACH,
 	  pbi_on_who_waits, pbi_merge_who_waits },
+	{ "describe", "describe [message|parameter|module|option|command|counter|log] [NAME] [--json]",
+	  "What a name means: of the bus, of files, of counters and of the log.", PB_HERE, pbi_on_describe },
+	{ "lint", "lint", "What does not fit together on the bus: handlers, messages, parameters.", PB_HERE, pbi_on_lint },
 	{ NULL },
 };
 
@@ -232,4 +236,6 @@ const struct pb_module pbi_engine_module = {
 	.start = start,
 	.stop = stop,
 	.status = status,
+	.counters = pbi_engine_counters,
+	.sends = pbi_engine_sends,
 };

@@ -25,6 +25,7 @@ static const struct pb_finding_row finding_rows[] = {
 #define FINDING(name, ident, text) [PB_FINDING_##name] = { ident, text },
 #include "bus/findings.def"
 #undef FINDING
+	[PB_FINDING_COUNT] = { NULL, NULL },
 };
 
 const struct pb_finding_row *pb_finding_row(enum pb_finding_id id)

@@ -34,7 +34,7 @@ enum pb_finding_id {
 struct pb_finding_row {
 	const char *id, *doc;
 };
-/** Stable id and one line of help; for `describe` and the manual. */
+/** Stable id and one line of help; behind the last row is one with id NULL. */
 const struct pb_finding_row *pb_finding_row(enum pb_finding_id id);
 /** The id of a row for pb_findings_add: PB_FIND(UNREADABLE). */
 #define PB_FIND(name) (pb_finding_row(PB_FINDING_##name)->id)

@@ -72,7 +72,44 @@ struct pb_counter {
 struct pb_sends {
 	const char *message; /* "sip." ends with a dot: every name that begins so */
 	const char *params;  /* blank-separated; "PREFIX*" for all that begin so */
+	bool answers; /* it does not send the message: it hears it, and sets these */
 };
+
+/**
+ * A message heard by a handler that the module adds itself, from its settings;
+ * for the registry. Ends with message == NULL.
+ */
+struct pb_hears {
+	const char *message;
+	unsigned priority;  /* the usual one */
+	const char *option; /* option that says another; NULL: none does */
+	bool filtered;	    /* only messages that its filter lets through */
+};
+
+/** A console command that the module answers without engine.command. */
+struct pb_verb {
+	struct pb_str word;
+	const char *args, *doc;
+};
+
+/** What a module has from the layer that it is built on: those of every driver. */
+struct pb_part {
+	const struct pb_handler *handlers;
+	const struct pb_counter *counters;
+	const struct pb_sends *sends;
+	const struct pb_log_source *log;
+};
+
+/**
+ * What settings say beyond the tables: told to the linter by a module's `uses`.
+ * "*" as a message that is sent or a parameter that is set: any at all. A
+ * module that has it names here what begins as its table says.
+ */
+struct pb_uses;
+void pb_uses_hears(struct pb_uses *u, struct pb_str message, unsigned priority, bool filtered, struct pb_pos at);
+void pb_uses_sends(struct pb_uses *u, struct pb_str message);
+void pb_uses_sets(struct pb_uses *u, struct pb_str param);
+void pb_uses_reads(struct pb_uses *u, struct pb_str param, struct pb_pos at);
 
 /* ---- The descriptor ------------------------------------------------------------- */
 
@@ -125,6 +162,13 @@ struct pb_module {
 	const struct pb_counter *counters;
 	/** Messages it puts on the bus itself; ends with message == NULL. */
 	const struct pb_sends *sends;
+	const struct pb_hears *hears;
+	/** What its `read` may find beyond what rows can; ends with id == NULL. */
+	const struct pb_finding_row *findings;
+	const struct pb_part *part; /* NULL: none */
+	void (*uses)(const void *settings, struct pb_uses *u);
+	/** The i-th of its verbs; false behind the last. NULL: it has none. */
+	bool (*verb)(size_t i, struct pb_verb *out);
 };
 
 /** The one symbol a module exports. */

@@ -8,6 +8,7 @@
 #define NOTICE        PB_NAME_NOTICE
 #define SECRET        PB_NAME_SECRET
 #define SECRET_RETVAL PB_NAME_SECRET_RETVAL
+#define ASKED	      PB_NAME_ASKED
 
 #define MESSAGE(name, kind, flags, doc)
 #define MESSAGE_PREFIX(name, kind, flags, doc)
@@ -147,4 +148,14 @@ const struct pb_name_param *pb_name_param_at(size_t i)
 		return &param_prefixes[i];
 	i -= COUNT(param_prefixes);
 	return i < COUNT(params_in) ? &params_in[i] : NULL;
+}
+
+bool pb_name_message_is_prefix(const struct pb_name_message *row)
+{
+	return row >= message_prefixes && row < message_prefixes + COUNT(message_prefixes);
+}
+
+bool pb_name_param_is_prefix(const struct pb_name_param *row)
+{
+	return row >= param_prefixes && row < param_prefixes + COUNT(param_prefixes);
 }

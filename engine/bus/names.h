@@ -16,6 +16,7 @@ enum pb_name_kind {
 enum {
 	PB_NAME_SECRET = 1,	   /* the value never reaches a log, trace or recorder */
 	PB_NAME_SECRET_RETVAL = 2, /* the message's return value does not */
+	PB_NAME_ASKED = 4,	   /* sent by scripts, rules and other programs; modules need not */
 };
 
 struct pb_name_message {
@@ -47,5 +48,8 @@ bool pb_name_is_secret(struct pb_str message, struct pb_str param);
 /** All rows in order, exact names first, then beginnings; NULL at the end. */
 const struct pb_name_message *pb_name_message_at(size_t i);
 const struct pb_name_param *pb_name_param_at(size_t i);
+/** Is this row one of those of the beginnings of names? */
+bool pb_name_message_is_prefix(const struct pb_name_message *row);
+bool pb_name_param_is_prefix(const struct pb_name_param *row);
 
 #endif

@@ -74,6 +74,8 @@ void pb_driver_free(struct pb_driver **d);
 int pb_driver_add_handlers(struct pb_ctx *cx, const char *prefix);
 /** Limits of this loop's driver that a reload may change. 0: its part of what [telephony] of the main file says. */
 void pb_driver_limits(struct pb_driver *d, unsigned max_chans, unsigned max_routing, unsigned timeout_ms);
+/** What every driver hears, counts and sends: the `part` of its module. */
+extern const struct pb_part pb_driver_part;
 const struct pb_driver_counts *pb_driver_counts(const struct pb_driver *d);
 /** Status counts and items of this loop: routed, routing, total, chans. */
 void pb_driver_status(struct pb_driver *d, struct pb_status *s);

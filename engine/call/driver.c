@@ -418,6 +418,32 @@ static const struct pb_handler rows[] = {
 	{ NULL },
 };
 
+static const struct pb_counter counters[] = {
+	{ "routed", "calls", "Incoming calls that were routed." },
+	{ "routing", "calls", "Incoming calls being routed now." },
+	{ "total", "channels", "Channels there ever were." },
+	{ "chans", "channels", "Channels there are." },
+	{ "Status", NULL, "State of the channel: incoming, ringing, answered ..." },
+	{ "Address", NULL, "Far end of the channel." },
+	{ "Peer", NULL, "Channel that it is connected to." },
+	{ NULL },
+};
+
+#define CHAN "id module status address targetid billid peerid lastpeerid answered direction callid"
+
+static const struct pb_sends sends[] = {
+	{ "call.preroute", CHAN },
+	{ "call.route", CHAN },
+	{ "call.execute", CHAN " callto" },
+	{ "chan.connected", CHAN " reason" },
+	{ "chan.disconnected", CHAN " callto error reason reroute" },
+	{ "chan.hangup", CHAN " reason" },
+	{ "chan.masquerade", CHAN, .answers = true },
+	{ NULL },
+};
+
+const struct pb_part pb_driver_part = { .handlers = rows, .counters = counters, .sends = sends, .log = &call_log };
+
 /* call.drop for all: the same handler, on each loop, when no channel is named. */
 static int add_drop_all(struct pb_ctx *cx)
 {

@@ -429,6 +429,12 @@ static const struct pb_sends sends[] = {
 	{ NULL },
 };
 
+static const struct pb_finding_row findings[] = {
+	{ "cache-101", "A number is below what is possible: the least that is, is used." },
+	{ "cache-102", "A cache has queries and no account: they are not asked." },
+	{ NULL },
+};
+
 PB_MODULE(cache) = {
 	.abi = PB_MODULE_ABI,
 	.name = "cache",
@@ -452,4 +458,5 @@ PB_MODULE(cache) = {
 	.status = status,
 	.counters = counters,
 	.sends = sends,
+	.findings = findings,
 };

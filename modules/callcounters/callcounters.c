@@ -67,10 +67,13 @@ static int read_settings(const struct pb_conf *c, void *settings, struct pb_aren
 			 struct pb_findings *f)
 {
 	const struct settings *s = settings;
+	size_t i = 0;
 
 	(void)a;
-	if (!s->parameter.n && pb_conf_sections(c))
-		pb_findings_add(f, pb_conf_section_at(c, 0)->at, PB_SEV_WARNING, "callcounters-101",
+	while (i < pb_conf_sections(c) && !pb_conf_section_at(c, i)->count)
+		i++; /* a sample sets nothing */
+	if (!s->parameter.n && i < pb_conf_sections(c))
+		pb_findings_add(f, pb_conf_section_at(c, i)->at, PB_SEV_WARNING, "callcounters-101",
 				"[general] has no 'parameter': nothing is counted");
 	return 0;
 }
@@ -325,7 +328,19 @@ static void stop(struct pb_ctx *cx)
 
 static const struct pb_counter counters[] = {
 	{ "counters", "values", "Values that some call has now." },
+	{ "Context", NULL, "Value of the parameter." },
 	{ "Count", "calls", "Calls of that value." },
+	{ NULL },
+};
+
+static const struct pb_hears hears[] = {
+	{ "call.cdr", 20, "call.cdr", true },
+	{ "call.route", 20, "call.route", false },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "callcounters-101", "Something is set, and no parameter: nothing is counted." },
 	{ NULL },
 };
 
@@ -349,4 +364,6 @@ PB_MODULE(callcounters) = {
 	.stop = stop,
 	.status = status,
 	.counters = counters,
+	.hears = hears,
+	.findings = findings,
 };

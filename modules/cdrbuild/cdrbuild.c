@@ -214,8 +214,13 @@ static const struct pb_handler handlers[] = {
 };
 
 static const struct pb_counter counters[] = {
-	{ "cdrs", "records", "Records that are open." },
-	{ "hungup", "channels", "Channels that have hung up and are remembered." },
+	{ "cdrs", "legs", "Legs whose record is being built." },
+	{ "hungup", "channels", "Channels that have hung up and are remembered for guardtime." },
+	{ "Status", NULL, "State of the leg." },
+	{ "Caller", NULL, "Who calls." },
+	{ "Called", NULL, "Who is called." },
+	{ "BillId", NULL, "What the legs of a call have in common." },
+	{ "Duration", "s", "How long the leg has lasted." },
 	{ NULL },
 };
 
@@ -225,6 +230,13 @@ static const struct pb_sends sends[] = {
 	  "time chan cdrid runid operation direction duration billtime ringtime status trace_id "
 	  "call_start_time call_answer_time call_hangup_time call_duration external cdrwrite "
 	  "billid reason address caller called calledfull username" },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "cdrbuild-101", "A value of [parameters] is not yes or no: no is used." },
+	{ "cdrbuild-102", "[parameters] names what cdrbuild makes itself: it is not copied." },
+	{ "cdrbuild-103", "status_interval is between 1 and 59: 60 is used." },
 	{ NULL },
 };
 
@@ -248,4 +260,5 @@ PB_MODULE(cdrbuild) = {
 	.status = cdr_status,
 	.counters = counters,
 	.sends = sends,
+	.findings = findings,
 };

@@ -237,6 +237,11 @@ static const struct pb_handler handlers[] = {
 
 static const struct pb_counter counters[] = {
 	{ "cdrs", "calls", "Calls whose legs are not all over." },
+	{ "ChanId", NULL, "The incoming leg." },
+	{ "Caller", NULL, "Who calls." },
+	{ "Called", NULL, "Who is called." },
+	{ "Address", NULL, "Where the incoming leg comes from." },
+	{ "OutLegs", "legs", "Outgoing legs of the call." },
 	{ NULL },
 };
 

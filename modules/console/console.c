@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "console/command.h"
 #include "console/conn.h"
 #include "loop/holder.h"
 
@@ -271,6 +272,32 @@ static const struct pb_handler handlers[] = {
 	{ NULL },
 };
 
+static const struct pb_counter counters[] = {
+	{ "listeners", "listeners", "Listeners that are open." },
+	{ "conn", "connections", "Consoles that are connected." },
+	{ NULL },
+};
+
+#define CMD "cmd_address cmd_machine cmd_admin cmd_width cmd_height"
+static const struct pb_sends sends[] = {
+	{ "engine.status", "module details " CMD },
+	{ "engine.debug", "module line " CMD },
+	{ "engine.command", "line partial partline partword complete " CMD },
+	{ "engine.help", "line " CMD },
+	{ "call.drop", "id reason " CMD },
+	{ "call.execute", "callto direct target " CMD },
+	{ "chan.control", "targetid component module operation " CMD },
+	{ NULL },
+};
+
+static bool verb(size_t i, struct pb_verb *out)
+{
+	const struct console_command *c = &console_commands[i];
+
+	*out = (struct pb_verb){ c->word, c->args, c->doc };
+	return c->word.n > 0;
+}
+
 PB_MODULE(console) = {
 	.abi = PB_MODULE_ABI,
 	.name = "rmanager",
@@ -289,4 +316,7 @@ PB_MODULE(console) = {
 	.loop_open = loop_open,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.sends = sends,
+	.verb = verb,
 };

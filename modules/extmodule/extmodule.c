@@ -268,6 +268,36 @@ static void status(struct pb_ctx *cx, struct pb_status *st)
 	pb_status_count(st, "chans", chans);
 }
 
+static const struct pb_counter counters[] = {
+	{ "scripts", "scripts", "Scripts that run or are connected." },
+	{ "chans", "channels", "Channels of programs that have media." },
+	{ NULL },
+};
+
+static const struct pb_hears hears[] = {
+	{ "call.execute", 100, "priority", true },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "ext-101", "A listener of type tcp has no port." },
+	{ "ext-102", "A listener of type unix has no path." },
+	{ "ext-103", "The role of a listener is neither global nor channel." },
+	{ "ext-104", "The type of a listener is neither tcp nor unix." },
+	{ NULL },
+};
+
+/* What scripts do is theirs to know. */
+static void uses(const void *settings, struct pb_uses *u)
+{
+	const struct ext_settings *s = settings;
+
+	if (!s->script_count && !s->execute_count && !s->listener_count)
+		return;
+	pb_uses_sends(u, PB_STR("*"));
+	pb_uses_sets(u, PB_STR("*"));
+}
+
 PB_MODULE(extmodule) = {
 	.abi = PB_MODULE_ABI,
 	.name = "extmodule",
@@ -284,4 +314,8 @@ PB_MODULE(extmodule) = {
 	.reload = reload,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.hears = hears,
+	.findings = findings,
+	.uses = uses,
 };

@@ -42,19 +42,15 @@ struct late {
 	struct pb_token token;
 };
 
-enum { LATE_ROUTED };
-static const struct pb_log_row plain_rows[] = {
+enum { LATE_ROUTED, LATE_NO_HANDLER };
+static const struct pb_log_row rows[] = {
 	[LATE_ROUTED] = { "lateroute-001", PB_INFO,
 			  "A late target was found: as asked for, as found." },
-	{ NULL },
-};
-enum { LATE_NO_HANDLER };
-static const struct pb_log_row rows[] = {
 	[LATE_NO_HANDLER] = { "lateroute-002", PB_WARN, "A handler could not be made for want of memory." },
 	{ NULL },
 };
 /* Users know the first line without a facility. */
-static PB_LOG_SOURCE(plain_log, "", plain_rows);
+static PB_LOG_SOURCE(plain_log, "", rows);
 static PB_LOG_SOURCE(lateroute_log, "lateroute", rows);
 
 #define AT(field) offsetof(struct settings, field)
@@ -144,7 +140,7 @@ static bool take_answer(struct late *l)
 
 	if (!l->routed || !is_target(l, to))
 		return false;
-	pb_log(&plain_log, &plain_rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'",
+	pb_log(&plain_log, &rows[LATE_ROUTED], "Late routing call to '%.*s' via '%.*s'",
 	       PB_STR_F(l->callto), PB_STR_F(to));
 	pb_msg_set(l->answer, PB_STR("callto"), to);
 	pb_msg_set_retval(l->answer, l->retval);
@@ -352,6 +348,25 @@ static enum pb_reload reload(struct pb_ctx *cx, const void *old)
 	return PB_RELOAD_OK;
 }
 
+static const struct pb_sends sends[] = {
+	{ "call.route", "called route_type" },
+	{ "msg.route", "called" },
+	{ "call.execute", "callto error reason", .answers = true },
+	{ "msg.execute", "callto error reason", .answers = true },
+	{ NULL },
+};
+
+static const struct pb_hears hears[] = {
+	{ "call.execute", 75, "priority", true },
+	{ "msg.execute", 75, "priority", true },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "lateroute-101", "regexp is no regular expression." },
+	{ NULL },
+};
+
 PB_MODULE(lateroute) = {
 	.abi = PB_MODULE_ABI,
 	.name = "lateroute",
@@ -367,4 +382,7 @@ PB_MODULE(lateroute) = {
 	.start = add_handlers,
 	.reload = reload,
 	.stop = remove_handlers,
+	.sends = sends,
+	.hears = hears,
+	.findings = findings,
 };

@@ -240,6 +240,28 @@ static void status(struct pb_ctx *cx, struct pb_status *st)
 	pb_status_count(st, "errors", (int64_t)atomic_load(&h->errors));
 }
 
+static const struct pb_counter counters[] = {
+	{ "scripts", "scripts", "Scripts that run." },
+	{ "coroutines", "coroutines", "Handlers of scripts that wait for something." },
+	{ "errors", NULL, "Errors that scripts have ended a handler with." },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "lua-101", "A script cannot be read." },
+	{ "lua-102", "A script is no valid Lua; the text says where." },
+	{ NULL },
+};
+
+/* What scripts do is theirs to know. */
+static void uses(const void *settings, struct pb_uses *u)
+{
+	if (!((const struct mlua_settings *)settings)->count)
+		return;
+	pb_uses_sends(u, PB_STR("*"));
+	pb_uses_sets(u, PB_STR("*"));
+}
+
 PB_MODULE(lua) = {
 	.abi = PB_MODULE_ABI,
 	.name = "lua",
@@ -257,4 +279,7 @@ PB_MODULE(lua) = {
 	.reload = reload,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.findings = findings,
+	.uses = uses,
 };

@@ -19,6 +19,13 @@ const struct pb_log_row regex_log_rows[] = {
 	[REGEX_LOG_NO_MEMORY] = { "regexroute-005", PB_WARN,
 				  "Rules were given up for want of memory." },
 	[REGEX_LOG_NO_HANDLER] = { "regexroute-006", PB_WARN, "A handler could not be made." },
+	[REGEX_LOG_ROUTED] = { "regexroute-011", PB_INFO,
+			       "A call was routed: number, context, target, time." },
+	[REGEX_LOG_NOT_ROUTED] = { "regexroute-012", PB_INFO,
+				   "No rule routed a call: it is left to other modules." },
+	[REGEX_LOG_CLASSIFIED] = { "regexroute-013", PB_INFO,
+				   "A call was classified: its context was set." },
+	[REGEX_LOG_NOT_CLASSIFIED] = { "regexroute-014", PB_INFO, "No rule classified a call." },
 	{ NULL },
 };
 
@@ -96,6 +103,40 @@ static void status(struct pb_ctx *cx, struct pb_status *st)
 	pb_status_count(st, "processing", (int64_t)on->processing);
 }
 
+static const struct pb_counter counters[] = {
+	{ "sections", "contexts", "Sections of the file." },
+	{ "extra", "handlers", "Handlers of [extra]." },
+	{ "variables", "variables", "Variables that rules count with." },
+	{ "processing", "messages", "Messages whose rules are being walked." },
+	{ NULL },
+};
+
+static const struct pb_sends sends[] = {
+	{ "call.preroute", "context", .answers = true },
+	{ NULL },
+};
+
+static const struct pb_hears hears[] = {
+	{ "call.preroute", 100, "preroute", false },
+	{ "call.route", 100, "route", false },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "regexroute-101", "A pattern is no regular expression." },
+	{ "regexroute-102", "What a rule looks at cannot be read: it never holds." },
+	{ "regexroute-103", "A further condition of a rule has no '=': the rule never holds." },
+	{ "regexroute-104", "Blocks nest too deep: the context ends there." },
+	{ "regexroute-105", "A } closes no block and is ignored." },
+	{ "regexroute-106", "A block is never closed: it ends with its context." },
+	{ "regexroute-107", "A filter of [extra] is no regular expression: no handler." },
+	{ "regexroute-108", "[extra] names a context that is not there: no handler." },
+	{ "regexroute-109", "A priority of [extra] is no number: 100 is used." },
+	{ "regexroute-110", "With extended=yes the default rule must be given as an extended expression." },
+	{ "regexroute-111", "A rule goes to a context that is not there." },
+	{ NULL },
+};
+
 PB_MODULE(regexroute) = {
 	.abi = PB_MODULE_ABI,
 	.name = "regexroute",
@@ -114,4 +155,9 @@ PB_MODULE(regexroute) = {
 	.loop_stop = loop_stop,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.sends = sends,
+	.hears = hears,
+	.findings = findings,
+	.uses = regex_uses,
 };

@@ -36,6 +36,10 @@ enum regex_log_id {
 	REGEX_LOG_RENAME,
 	REGEX_LOG_NO_MEMORY,
 	REGEX_LOG_NO_HANDLER,
+	REGEX_LOG_ROUTED,
+	REGEX_LOG_NOT_ROUTED,
+	REGEX_LOG_CLASSIFIED,
+	REGEX_LOG_NOT_CLASSIFIED,
 };
 extern const struct pb_log_row regex_log_rows[];
 

@@ -93,7 +93,9 @@ static bool read_filter(struct reading *r, const struct pb_conf_entry *e, struct
 /* MESSAGE=PRIO[,PARAM][,CONTEXT][,FILTERNAME][,FILTERVALUE] */
 static void extra_entry(struct reading *r, const struct pb_conf_entry *e)
 {
-	struct regex_entry x = { .kind = REGEX_EXTRA, .message = pb_arena_str(r->a, e->key) };
+	struct regex_entry x = { .kind = REGEX_EXTRA,
+				 .message = pb_arena_str(r->a, e->key),
+				 .at = e->key_at };
 	struct pb_str list = pb_arena_str(r->a, e->value.p ? e->value : PB_STR("")), item;
 	struct pb_str *const fields[] = { &x.param, &x.context, &x.filter_name };
 	int64_t priority = 100;

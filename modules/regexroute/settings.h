@@ -22,6 +22,7 @@ struct regex_entry {
 	struct pb_str filter_name; /* empty: none */
 	struct pb_str filter_value;
 	const struct pb_pattern *filter; /* instead of filter_value */
+	struct pb_pos at; /* EXTRA: of the key */
 };
 
 struct regex_assignment {
@@ -46,6 +47,8 @@ struct regex_settings {
 
 extern const struct pb_opt regex_options[];
 
+/** As pb_module.uses. */
+void regex_uses(const void *settings, struct pb_uses *u);
 /** As pb_module.read. */
 int regex_settings_read(const struct pb_conf *c, void *settings, struct pb_arena *a,
 			struct pb_findings *f);

@@ -36,16 +36,8 @@ struct regex_job {
 	struct pb_timer wait;
 };
 
-static const struct pb_log_row plain_rows[] = {
-	{ "regexroute-011", PB_INFO, "A call was routed: number, context, target, time." },
-	{ "regexroute-012", PB_INFO, "No rule routed a call: it is left to other modules." },
-	{ "regexroute-013", PB_INFO, "A call was classified: its context was set." },
-	{ "regexroute-014", PB_INFO, "No rule classified a call." },
-	{ NULL },
-};
 /* Users know these lines without a facility. */
-static PB_LOG_SOURCE(plain_log, "", plain_rows);
-enum { ROUTED, NOT_ROUTED, CLASSIFIED, NOT_CLASSIFIED };
+static PB_LOG_SOURCE(plain_log, "", regex_log_rows);
 
 /* ---- What functions ask --------------------------------------------------------- */
 
@@ -243,7 +235,9 @@ static void say(const struct regex_job *j, bool holds, struct pb_str result)
 {
 	uint64_t us = pb_loop_read_us(j->on->cx->loop) - j->start_us;
 	bool route = j->kind == REGEX_ROUTE;
-	const struct pb_log_row *row = &plain_rows[(route ? ROUTED : CLASSIFIED) + !holds];
+	enum regex_log_id id = route ? (holds ? REGEX_LOG_ROUTED : REGEX_LOG_NOT_ROUTED)
+				     : (holds ? REGEX_LOG_CLASSIFIED : REGEX_LOG_NOT_CLASSIFIED);
+	const struct pb_log_row *row = &regex_log_rows[id];
 	const char *what = route ? "route call to" : "classify call from";
 
 	if (!pb_log_wants(&plain_log, PB_INFO))

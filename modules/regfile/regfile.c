@@ -348,6 +348,46 @@ static void status(struct pb_ctx *cx, struct pb_status *st)
 		regfile_contacts_each(sh->contacts, STATUS_USERS_MAX, status_user, st);
 }
 
+static const struct pb_counter counters[] = {
+	{ "create", NULL, "Whether users that are not in the file may register." },
+	{ "defined", "users", "Users in the file." },
+	{ "users", "users", "Users that are registered." },
+	{ NULL },
+};
+
+static const struct pb_sends sends[] = {
+	/* Also what route_params names of a registration. */
+	{ "call.route", "driver error oconnection_id callto.*", .answers = true },
+	{ NULL },
+};
+
+static const struct pb_hears hears[] = {
+	{ "user.auth", 100, "auth", false },
+	{ "user.register", 100, "register", false },
+	{ "user.unregister", 100, "register", false },
+	{ "call.route", 100, "route", false },
+	{ NULL },
+};
+
+static const struct pb_finding_row findings[] = {
+	{ "regfile-101", "A user has no password and can never authenticate." },
+	{ "regfile-102", "A user has an empty password: anybody is let in." },
+	{ "regfile-103", "A section whose name is nearly general is read as a user." },
+	{ NULL },
+};
+
+static void uses(const void *settings, struct pb_uses *u)
+{
+	const struct regfile_users *users = &((const struct settings *)settings)->users;
+
+	for (size_t i = 0; users->slots && i <= users->mask; i++) {
+		for (const struct regfile_user *it = users->slots[i]; it; it = it->next) {
+			for (size_t k = 0; k < it->extra_count; k++)
+				pb_uses_sets(u, it->extra[k].name);
+		}
+	}
+}
+
 PB_MODULE(regfile) = {
 	.abi = PB_MODULE_ABI,
 	.name = "regfile",
@@ -363,4 +403,9 @@ PB_MODULE(regfile) = {
 	.loop_stop = loop_stop,
 	.stop = stop,
 	.status = status,
+	.counters = counters,
+	.sends = sends,
+	.hears = hears,
+	.findings = findings,
+	.uses = uses,
 };

@@ -241,4 +241,9 @@ PB_MODULE(sip) = {
 	.loop_stop = loop_stop,
 	.stop = stop,
 	.status = status,
+	.counters = sip_counters,
+	.sends = sip_sends,
+	.findings = sip_findings,
+	.uses = sip_uses,
+	.part = &pb_driver_part,
 };

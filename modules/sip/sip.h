@@ -111,6 +111,11 @@ static inline const struct sip_settings *sip_conf(const struct sip_loop *sl)
 	return sl->cx->settings;
 }
 
+extern const struct pb_counter sip_counters[];
+extern const struct pb_sends sip_sends[];
+extern const struct pb_finding_row sip_findings[];
+/** As pb_module.uses. */
+void sip_uses(const void *settings, struct pb_uses *u);
 extern struct pb_log_source sip_log;
 extern const struct pb_log_row sip_log_rows[];
 enum {

@@ -49,6 +49,31 @@ def unknown_key(t):
 
 
 @test(level='fast')
+def messages_that_nobody_sends(t):
+	mistake(t, 'message', 'regexroute.conf', '[priorities]\nroute=90\n[extra]\nsip.mesage=100\n[sip.mesage]\n.*=200\n',
+		4, 'warning', "hears 'sip.mesage'", 'sip.message')
+
+
+@test(level='fast')
+def parameters_that_nobody_sets(t):
+	mistake(t, 'parameter', 'regexroute.conf', '[priorities]\nroute=90\n[default]\n${caled}^1=;mine=1\n${mine}^1=-\n',
+		4, 'warning', "parameter 'caled'", 'called')
+
+
+@test(level='fast')
+def handlers_that_tie(t):
+	mistake(t, 'tie', 'regexroute.conf', '[priorities]\nroute=90\n[extra]\ncall.route=90,called,default\n[default]\n^1=-\n',
+		4, 'warning', 'both hear')
+
+
+@test(level='fast')
+def scripts_may_do_anything(t):
+	conf = site(t.host(1), extra={'extmodule.conf': '[listener x]\ntype=tcp\naddr=127.0.0.1\nport=5040\n'},
+		route='[extra]\nmine.own=100\n[mine.own]\n${anything}^1=1\n')
+	equal(check(t, Engine(t.build, t.folder, conf).conf), (0, []), 'findings beside a script')
+
+
+@test(level='fast')
 def wrong_type(t):
 	mistake(t, 'type', 'ysipchan.conf', f'[general]\naddr={t.host(1)}\n\nmaxforwards=many\n', 4, 'warning', 'many')
 

@@ -203,5 +203,102 @@ static void log_rows(void)
 	each_module(look_at_log);
 }
 
+static void look_at_hears(void)
+{
+	const struct pb_opt *o;
+
+	for (const struct pb_hears *h = module->hears; h && h->message; h++) {
+		if (!pb_name_message(pb_str_z(h->message)))
+			wrong("names.def does not describe", h->message);
+		if (!page_has(pb_str_z(h->message)))
+			wrong("the page does not name the message", h->message);
+		for (o = module->options; h->option && o && o->type != PB_OPT_END; o++) {
+			if (!strcmp(o->name, h->option) && o->def == (int64_t)h->priority)
+				break;
+		}
+		if (h->option && (!o || o->type == PB_OPT_END))
+			wrong("no option gives the priority, or another by default:", h->option);
+	}
+}
+
+static void hears(void)
+{
+	each_module(look_at_hears);
+}
+
+static bool counts(const struct pb_counter *rows, struct pb_str key)
+{
+	for (; rows && rows->key; rows++) {
+		if (pb_str_eq(pb_str_z(rows->key), key))
+			return true;
+	}
+	return false;
+}
+
+static void look_at_counters(void)
+{
+	struct pb_str columns = pb_str_z(module->status_format), column;
+	size_t n = 0;
+
+	for (const struct pb_counter *c = module->counters; c && c->key; c++, n++) {
+		if (!is_help(c->doc))
+			wrong("no line of help for counter", c->key);
+	}
+	if (module->status_type && !n && !module->part)
+		wrong("nothing is described of the status line of", module->name);
+	while (pb_str_cut(&columns, '|', &column)) {
+		if (!counts(module->counters, column) && !(module->part && counts(module->part->counters, column)))
+			wrong("a column of its items is not described:", column.p);
+	}
+}
+
+static void counters(void)
+{
+	each_module(look_at_counters);
+}
+
+/* "cmd_*" stands for a described beginning, or for one of its own. */
+static bool is_param(struct pb_str message, struct pb_str word)
+{
+	if (pb_str_ends(word, PB_STR("*")))
+		word = pb_str_head(word, word.n - 1);
+	return pb_name_param(message, word) != NULL;
+}
+
+static void look_at_sends(void)
+{
+	for (const struct pb_sends *s = module->sends; s && s->message; s++) {
+		struct pb_str left = pb_str_z(s->params), word;
+
+		if (!pb_name_message(pb_str_z(s->message)))
+			wrong("names.def does not describe", s->message);
+		if (!s->answers && !page_has(pb_str_z(s->message)))
+			wrong("the page does not name the message", s->message);
+		while (pb_str_word(&left, &word)) {
+			if (!is_param(pb_str_z(s->message), word))
+				wrong("names.def does not describe the parameter", word.p);
+		}
+	}
+}
+
+static void sends(void)
+{
+	each_module(look_at_sends);
+}
+
+static void look_at_findings(void)
+{
+	for (const struct pb_finding_row *f = module->findings; f && f->id; f++) {
+		if (!is_help(f->doc))
+			wrong("no line of help for", f->id);
+	}
+}
+
+static void findings(void)
+{
+	each_module(look_at_findings);
+}
+
 PB_TESTS("tree/rows_test", { "descriptors", descriptors }, { "options", options },
-	 { "handlers", handlers }, { "commands", commands }, { "log rows", log_rows })
+	 { "handlers", handlers }, { "commands", commands }, { "hears", hears },
+	 { "counters", counters }, { "sends", sends }, { "log rows", log_rows }, { "findings", findings })

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""The samples of conf.d: no finding about them as they are, and every key shown behind a ';' exists too."""
+"""The samples of conf.d: no finding about them as they are, every key shown behind a ';' exists too, and every option
+that there is is shown."""
 
+import json
 import os
 import re
 import shutil
@@ -12,8 +14,9 @@ sys.dont_write_bytecode = True
 from tree import BUILD, TOP, Report, files, text
 
 PATCHBAY = os.path.join(BUILD, 'engine', 'patchbay')
-INI = re.compile(r'^;\s?(\[[a-z$][^\]]*\]|[A-Za-z_][\w.]*=.*)$')
-CFG = re.compile(r'^#\s?(\w+ = .*)$')
+# Behind a sign and a blank is text.
+INI = re.compile(r'^;(\[[a-z$][^\]]*\]|[A-Za-z_][\w.]*=.*)$')
+CFG = re.compile(r'^#(\w+ = .*)$')
 
 report = Report('samples')
 
@@ -39,11 +42,27 @@ report.check(code == 0 and said.startswith('0 errors, 0 warnings'), 'conf.d', f'
 
 with tempfile.TemporaryDirectory() as folder:
 	for path in files('.conf', '.cfg', under=('conf.d',)):
+		if '/site/' in path:
+			continue
 		with open(os.path.join(folder, os.path.basename(path)), 'w', encoding='utf-8') as f:
 			f.write(uncommented(path))
 	code, said = check(folder)
+	said = re.sub(r'.*\[conf-026\]\n', '', said)	# what both main files can say is shown in both
 	report.check(code == 0 and not re.search(r'\[(conf|cfg)-\d+\]', said), 'conf.d, nothing behind a sign',
 		f'exit code {code}\n{said}')
+
+described = subprocess.run([PATCHBAY, 'describe', 'option', '--json'], capture_output=True, text=True, timeout=60,
+	check=True)
+for option in json.loads(described.stdout):
+	sample = text(os.path.join('conf.d', option['file']))
+	shown = re.escape(option['name'])
+	if option['file'].endswith('.cfg'):
+		pattern = rf"^# {re.escape(option['section'].replace('*', 'NAME'))}\.{shown}:"
+	elif option.get('no_effect'):
+		pattern = rf'without effect:.* ({shown}(\.\.\.)?|\[{re.escape(option["section"])}\])[,.]'
+	else:
+		pattern = re.escape(option['doc']) if option.get('prefix') else rf'^(; ?)?{shown}='
+	report.check(re.search(pattern, sample, re.M), f"conf.d/{option['file']}", f"does not show {option['name']}")
 
 with tempfile.TemporaryDirectory() as folder:
 	# The check itself works: a mistake is found.
