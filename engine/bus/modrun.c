@@ -49,12 +49,20 @@ static bool is_holding(struct pbi_module *m)
 	return h.count > 0;
 }
 
+/** On each loop: it has nothing any more, not even settings. */
+static void empty_context(void *arg)
+{
+	struct pb_ctx *cx = &((struct pbi_module *)arg)->ctx[pb_loop_index(pb_loop_current())];
+
+	pb_free(cx->state);
+	cx->state = cx->shared = NULL;
+	cx->settings = NULL;
+}
+
 static void free_state(struct pbi_module *m)
 {
-	for (unsigned i = 0; i < PB_LOOPS_MAX; i++) {
-		pb_free(m->ctx[i].state);
-		m->ctx[i].state = NULL;
-	}
+	for (unsigned i = 0; i < pb_loops_count(m->e->loops); i++)
+		pb_loop_call(pb_loops_at(m->e->loops, i), empty_context, m);
 	pb_free(m->shared);
 	m->shared = NULL;
 }

@@ -2,11 +2,11 @@
  * `cfgmerge`: files are read and written on a helper thread while the command
  * waits. Who asked may be gone when that is done: then nobody is told.
  */
+#include <errno.h>
+
 #include "base/alloc.h"
 #include "console/command.h"
 #include "loop/pool.h"
-
-#include <errno.h>
 
 #define TEXTS_MAX_BYTES 65536
 
@@ -64,6 +64,19 @@ void console_merge_forget(struct console_conn *c)
 	c->merge = NULL;
 }
 
+static struct console_merge *merge_new(void)
+{
+	struct console_merge *m = pb_alloc_zero(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->arena = pb_arena_new(TEXTS_MAX_BYTES);
+	if (m->arena)
+		return m;
+	pb_free(m);
+	return NULL;
+}
+
 bool console_do_cfgmerge(struct console_conn *c, struct pb_str args)
 {
 	struct console_merge *m;
@@ -73,10 +86,8 @@ bool console_do_cfgmerge(struct console_conn *c, struct pb_str args)
 		console_fail(c);
 		return true;
 	}
-	m = pb_alloc_zero(1, sizeof(*m));
-	if (m && !(m->arena = pb_arena_new(TEXTS_MAX_BYTES)))
-		pb_free(m);
-	if (!m || !m->arena) {
+	m = merge_new();
+	if (!m) {
 		console_fail(c);
 		return true;
 	}

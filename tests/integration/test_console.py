@@ -244,6 +244,24 @@ def engine_commands(t):
 	equal(c.cmd('reload --confirm never'), 'How many seconds? reload [plugin] --confirm SECONDS (1 to 86400)', 'reload --confirm')
 
 
+@test(level='fast')
+def modules_come_and_go(t):
+	"""One that was not wanted at the start is loaded; none is stopped in the middle of a configuration dump."""
+	e = t.engine(start=False)
+	e.write('yate.conf', '[general]\n[modules]\nheartbeat.yate=no\ncallcounters.yate=no\n')
+	e.start()
+	c = e.console
+	ok('heartbeat' not in c.cmd('module list'), 'module list at first')
+	equal(c.cmd('module load heartbeat.yate'), '', 'module load')
+	ok('heartbeat*' in c.cmd('module list'), 'module list then')
+	for _ in range(5):
+		equal(c.cmd('module unload cdrfile'), 'Unloaded module: cdrfile', 'module unload')
+		contains(c.cmd('config dump --effective'), 'regfile', 'config dump without it')
+		equal(c.cmd('module load cdrfile'), '', 'module load')
+		contains(c.cmd('config dump cdrfile'), 'cdr.tsv', 'config dump with it')
+		contains(c.cmd('status'), 'name=engine', 'status')
+
+
 def _line(console, text):
 	"""One line of answer, for a client that may not send unknown words yet."""
 	console.sock.sendall(text.encode() + b'\r\n')
