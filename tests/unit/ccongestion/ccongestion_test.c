@@ -4,6 +4,7 @@
 extern const struct pb_module pb_module_descriptor;
 
 static const struct pb_module *const modules[] = { &pb_module_descriptor, NULL };
+static struct pb_reg *reg;
 static bool answers;
 
 static enum pb_verdict on_control(struct pb_msg *m, struct pb_ctx *cx)
@@ -25,14 +26,19 @@ static void up(const char *conf)
 	static const struct pb_handler_args args = { .message = PB_STR_INIT("chan.control"), .priority = 100,
 						     .fn = on_control };
 	struct pb_findings *f = pb_findings_new();
-	struct pb_reg *r;
 
 	conf_new();
 	conf_write("ccongestion.conf", conf);
 	CU_ASSERT_EQUAL_FATAL(engine_make(modules, f), 0);
-	CU_ASSERT_EQUAL_FATAL(pb_bus_add(pb_engine_bus(engine), &args, NULL, NULL, &r), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_bus_add(pb_engine_bus(engine), &args, NULL, NULL, &reg), 0);
 	CU_ASSERT_EQUAL_FATAL(pb_engine_start(engine), 0);
 	pb_findings_free(&f);
+}
+
+static void down(void)
+{
+	pb_bus_remove(pb_engine_bus(engine), &reg, NULL, NULL);
+	engine_down();
 }
 
 static void notify(const char *monitor, const char *target, const char *level)
@@ -67,7 +73,7 @@ static void worst_of_all(void)
 	CU_ASSERT_EQUAL(pb_engine_accept(engine), PB_ACCEPT_CONGESTION);
 	notify("userLoad", "engine", "partial");
 	CU_ASSERT_EQUAL(pb_engine_accept(engine), PB_ACCEPT_PARTIAL);
-	engine_down();
+	down();
 }
 
 static void asks_again(void)
@@ -80,7 +86,7 @@ static void asks_again(void)
 	PB_SAME(look(), "totalLoad=accept,50,4;reject");
 	pass_ms(20000);
 	PB_SAME(look(), "");
-	engine_down();
+	down();
 }
 
 static void reloaded(void)
@@ -96,7 +102,7 @@ static void reloaded(void)
 	CU_ASSERT_EQUAL(pb_engine_reload_now(engine, PB_STR_NULL, NULL), 0);
 	PB_SAME(look(), "totalLoad=accept,90,4;reject");
 	CU_ASSERT_EQUAL(pb_engine_accept(engine), PB_ACCEPT);
-	engine_down();
+	down();
 }
 
 PB_TESTS("ccongestion", { "worst_of_all", worst_of_all }, { "asks_again", asks_again }, { "reloaded", reloaded })

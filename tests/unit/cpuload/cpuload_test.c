@@ -6,6 +6,7 @@
 extern const struct pb_module pb_module_descriptor;
 
 static const struct pb_module *const modules[] = { &pb_module_descriptor, NULL };
+static struct pb_reg *reg;
 
 /* `busy` of `all` ticks since boot. */
 static void proc(unsigned busy, unsigned all)
@@ -41,7 +42,6 @@ static void up(const char *conf)
 {
 	static const struct pb_hook_args hook = { .message = PB_STR_INIT("monitor.notify"), .fn = heard };
 	char text[1024], path[128];
-	struct pb_reg *r;
 
 	conf_new();
 	snprintf(path, sizeof(path), "%s/self", conf_dir);
@@ -50,7 +50,13 @@ static void up(const char *conf)
 	conf_write("cpuload.conf", text);
 	proc(0, 1000);
 	CU_ASSERT_EQUAL_FATAL(engine_up(modules), 0);
-	CU_ASSERT_EQUAL_FATAL(pb_bus_hook_add(pb_engine_bus(engine), &hook, &r), 0);
+	CU_ASSERT_EQUAL_FATAL(pb_bus_hook_add(pb_engine_bus(engine), &hook, &reg), 0);
+}
+
+static void down(void)
+{
+	pb_bus_remove(pb_engine_bus(engine), &reg, NULL, NULL);
+	engine_down();
 }
 
 static void values(void)
@@ -67,7 +73,7 @@ static void values(void)
 	CU_ASSERT_TRUE(a.handled);
 	PB_SAME(pb_msg_get(a.m, PB_STR("value")), "30");
 	pb_msg_free(&a.m);
-	engine_down();
+	down();
 }
 
 static void notices(void)
@@ -85,7 +91,7 @@ static void notices(void)
 	proc(2700, 5000);
 	pass_ms(3000);
 	PB_SAME(look(), "systemLoad/me/full/high/76/1");
-	engine_down();
+	down();
 }
 
 static void asked_for(void)
@@ -113,7 +119,7 @@ static void asked_for(void)
 	proc(900, 3000);
 	pass_ms(6000);
 	PB_SAME(look(), "systemLoad/engine/reject/accept/45/1");
-	engine_down();
+	down();
 }
 
 /* Without /proc nothing changes, and it is said once. */
@@ -132,7 +138,7 @@ static void unreadable(void)
 	proc(900, 9000);
 	pass_ms(2000);
 	PB_SAME(look(), "systemLoad/me/full/low/45/1");
-	engine_down();
+	down();
 }
 
 PB_TESTS("cpuload", { "values", values }, { "notices", notices }, { "asked_for", asked_for }, { "unreadable", unreadable })

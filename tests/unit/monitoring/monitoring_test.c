@@ -4,6 +4,7 @@
 extern const struct pb_module pb_module_descriptor;
 
 static const struct pb_module *const modules[] = { &pb_module_descriptor, NULL };
+static struct pb_reg *regs[2];
 
 enum { TEST_ALARM };
 static const struct pb_log_row rows[] = {
@@ -140,7 +141,7 @@ static void quality_of_calls(void)
 	pass_ms(60000);
 	PB_SAME(value("currentASR", 1), "");
 	PB_SAME(value("overallASR", 1), "25");
-	engine_down();
+	down();
 }
 
 static void raise_alarm(void *arg)
@@ -164,7 +165,7 @@ static void alarms(void)
 	raise_alarm(NULL); /* from a thread that is no loop */
 	pass_ms(10);
 	PB_SAME(look(), "module.update/test/5");
-	engine_down();
+	down();
 }
 
 PB_TESTS("monitoring", { "engine_and_modules", engine_and_modules }, { "requests", requests },
