@@ -110,11 +110,17 @@ static void hear_all(void)
 {
 	static const struct pb_hook_args hooks[] = { { .message = PB_STR_INIT("module.update"), .fn = heard },
 						     { .message = PB_STR_INIT("monitor.notify"), .fn = heard } };
-	struct pb_reg *r;
 
 	pass_ms(1); /* the start tells of itself */
 	for (unsigned i = 0; i < 2; i++)
-		CU_ASSERT_EQUAL_FATAL(pb_bus_hook_add(pb_engine_bus(engine), &hooks[i], &r), 0);
+		CU_ASSERT_EQUAL_FATAL(pb_bus_hook_add(pb_engine_bus(engine), &hooks[i], &regs[i]), 0);
+}
+
+static void down(void)
+{
+	for (unsigned i = 0; i < 2; i++)
+		pb_bus_remove(pb_engine_bus(engine), &regs[i], NULL, NULL);
+	engine_down();
 }
 
 static void quality_of_calls(void)
