@@ -13,6 +13,7 @@
 
 struct sending {
 	struct pb_arena *arena;
+	struct pb_list node; /* in its loop's `sendings` */
 	struct sip_loop *on;
 	struct pb_handle flight; /* once it is sent */
 	bool judges; /* nobody asked for it whose record it is in */
@@ -33,6 +34,7 @@ static void sending_free(struct sending *s)
 	struct pb_arena *a = s->arena;
 
 	pb_flight_end(s->on->cx->bus, s->flight, PB_FLIGHT_BADLY, PB_STR("not sent"));
+	pb_list_remove(&s->node);
 	pb_msg_free(&s->m);
 	pb_arena_free(&a);
 }
@@ -277,12 +279,20 @@ static struct sending *sending_new(struct sip_loop *sl, const struct pb_msg *m)
 	}
 	s->arena = a;
 	s->on = sl;
+	pb_list_init(&s->node);
 	s->m = pb_msg_copy(m);
 	if (!s->m) {
 		sending_free(s);
 		return NULL;
 	}
+	pb_list_push(&sl->sendings, &s->node);
 	return s;
+}
+
+void sip_sendings_end(struct sip_loop *sl)
+{
+	while (!pb_list_empty(&sl->sendings))
+		finish(pb_container(sl->sendings.next, struct sending, node), 503, NULL);
 }
 
 static const char *seek_error(int err)

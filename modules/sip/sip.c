@@ -61,6 +61,7 @@ static void loop_stop(struct pb_ctx *cx)
 		return;
 	sip_listeners_close(sl);
 	sip_seeks_end(sl);
+	sip_sendings_end(sl);
 	pb_driver_drop_all(sl->driver, PB_STR("shutdown"), NULL);
 	while (!pb_list_empty(&sl->ops)) {
 		struct sip_op *op = pb_container(sl->ops.next, struct sip_op, node);
@@ -101,6 +102,7 @@ static int loop_start(struct pb_ctx *cx)
 		return 0;
 	sl->cx = pb_engine_ctx(cx, cx->loop);
 	pb_list_init(&sl->ops);
+	pb_list_init(&sl->sendings);
 	pb_list_init(&sl->seeks);
 	pb_list_init(&sl->legs);
 	err = pb_driver_new(sl->cx, "sip/", &sip_chan_ops, &sl->driver);

@@ -94,6 +94,7 @@ struct sip_loop {
 	uint32_t nonce_serial;
 	uint64_t failed_auths;
 	struct pb_list ops; /* requests under way */
+	struct pb_list sendings; /* those that generate.c sends */
 	struct pb_list seeks; /* struct sip_seek: names under way */
 	struct pb_list legs; /* struct sip_leg */
 	struct pb_work news; /* the home loop has judged listeners anew */
@@ -255,6 +256,8 @@ void sip_generic(struct sip_op *op);
 
 /* generate.c */
 enum pb_verdict sip_on_generate(struct pb_msg *m, struct pb_ctx *cx);
+/** The loop ends: who waits is told 503. Before the stack goes. */
+void sip_sendings_end(struct sip_loop *sl);
 enum pb_verdict sip_on_msg_execute(struct pb_msg *m, struct pb_ctx *cx);
 
 /* target.c */
