@@ -308,6 +308,8 @@ void pb_engine_stop(struct pb_engine *e)
 	pbi_guard_stop(e);
 	stop_modules(e);
 	pb_bus_settle(e->bus);
+	pb_pool_free(&e->pool); /* what helpers still do comes back to loops that are there */
+	flush_loops(e);
 	pb_loops_stop(e->loops);
 	pb_loops_free(&e->loops);
 	pb_bus_free(&e->bus);

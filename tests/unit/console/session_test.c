@@ -227,7 +227,7 @@ static void unix_terminal(void)
 		"\rPatchbay " PACKAGE_VERSION " ready on here.\r\npatchbay> ");
 	PB_SAME(talk(fd, "status rmanager\r", "\npatchbay> "),
 		"status rmanager\r\nname=rmanager,type=misc;listeners=1,conn=1\r\npatchbay> ");
-	PB_SAME(talk(fd, "sta\t", "status "), "sta\r\033[K\rpatchbay> status ");
+	PB_SAME(talk(fd, "statu\t", "status "), "statu\r\033[K\rpatchbay> status ");
 	PB_SAME(talk(fd, "\25\3", NEVER), "\r\033[K\rpatchbay> ^C\r\n\xff\xfb\x12");
 	close(fd);
 	fd = dial_unix();
