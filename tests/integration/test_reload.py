@@ -1,54 +1,8 @@
-"""Reload under calls: files broken every third time, no call fails, every refusal names file and line."""
+"""What a reload says of itself, and reloads on trial. Under load: test_life_load.py."""
 
 from lab.case import test
 from lab.engine import site
-from lab.verdict import contains, equal, ok
-
-
-def rules(n, broken, host):
-	"""A routing plan of the n-th reload; a broken one has an open group in line 4."""
-	first = '^7\\(=-' if broken else f'^7{n}$=-;error=busy'
-	return f'[priorities]\nroute=90\n[default]\n{first}\n.*=sip/sip:service@{host}:5060\n'
-
-
-def reload_under_load(t, reloads, rate, calls, limit):
-	conf = site(t.host(1), sniffer=False, t1=500)
-	conf['regexroute.conf'] = rules(0, False, t.host(3))
-	e = t.engine(conf)
-	uas = t.uas(3)
-	uac = t.uac(2, e.sip, calls, rate)
-	sizes = []
-	for n in range(1, reloads + 1):
-		broken, seen = n % 3 == 0, len(e.process.lines)
-		e.write('regexroute.conf', rules(n, broken, t.host(3)))
-		equal(e.console.cmd('reload'), 'Reinitializing...', 'answer to reload')
-		says = r'reload refused' if broken else r'configuration reloaded'
-		e.process.poll(lambda: any(says in line for line in e.process.lines[seen:]), 10, f'reload {n}: {says}')
-		said = '\n'.join(e.process.lines[seen:])
-		if broken:
-			contains(said, 'regexroute.conf:4:1: error:', f'reload {n} names the place')
-		else:
-			contains(said, 'module regexroute: changed [default]', f'reload {n} says what changes')
-		if n % (reloads // 5) == 0:
-			sizes.append((e.resident_kb(), e.descriptors()))
-	uac.wait(limit, calls)
-	equal(uas.unexpected(), [], 'unexpected messages of the callee')
-	e.idle(45)
-	return sizes
-
-
-@test(limit=120, heavy=True)
-def reload_while_calls(t):
-	reload_under_load(t, 60, 50, 500, 60)
-
-
-@test(limit=900, level='soak', sanitizers=False, heavy=True)
-def thousand_reloads(t):
-	"""A thousand, a hundred calls a second meanwhile; memory stays."""
-	sizes = reload_under_load(t, 1000, 100, 20000, 400)
-	print(f'resident kB and descriptors: {sizes}')
-	ok(sizes[-1][0] < sizes[1][0] + 2048, f'resident memory stays: {sizes}')
-	equal(sizes[-1][1], sizes[1][1], 'descriptors')
+from lab.verdict import contains, equal
 
 
 @test(level='fast')
@@ -65,3 +19,31 @@ def what_changes_is_said(t):
 	e.console.cmd('reload')
 	e.process.expect(r'engine\.cfg:1:11: error: ', 5)
 	e.process.expect(r'reload refused', 5)
+
+
+def useragent(t, e, name):
+	"""Settings that a phone can see: the Server header of answers."""
+	e.write('ysipchan.conf', f'[general]\naddr={t.host(1)}\nport=5060\nt1=100\nuseragent={name}\n')
+
+
+@test(level='fast')
+def on_trial(t):
+	"""reload --confirm: kept by --keep, taken back by silence, no other reload meanwhile, bad values refused."""
+	e = t.engine(site(t.host(1), sip='useragent=First'))
+	p = t.phone(e.sip, '100', 2)
+	equal(p.options().get('Server'), 'First', 'at the start')
+	useragent(t, e, 'Second')
+	e.console.cmd('reload --confirm 300')
+	e.process.expect(r'\[config-\d+\]', 5)
+	e.process.poll(lambda: p.options().get('Server') == 'Second', 5, 'new settings on trial')
+	mark = e.process.mark()
+	e.console.cmd('reload')
+	e.process.expect(r'confirmed', 5, mark)
+	e.console.cmd('reload --keep')
+	useragent(t, e, 'Third')
+	mark = e.process.mark()
+	e.console.cmd('reload --confirm 1')
+	e.process.poll(lambda: p.options().get('Server') == 'Third', 5, 'newer settings on trial')
+	e.process.poll(lambda: p.options().get('Server') == 'Second', 5, 'the former ones, since nobody has confirmed')
+	contains(e.console.cmd('reload --confirm nonsense'), 'How many seconds?', 'a bad value')
+	e.idle()
