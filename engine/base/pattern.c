@@ -291,11 +291,11 @@ static void tail(const struct pb_pattern *p, struct pb_str text, struct pb_captu
 		c->at[1] = pb_str_from(text, p->prefix.n);
 }
 
-/* The slice as it is: REG_STARTEND says where it ends. The address sanitizer's
- * regexec looks for a NUL all the same and gets a copy with one. */
+/* The slice as it is: REG_STARTEND says where it ends. The regexec of the address
+ * and thread sanitizers looks for a NUL all the same and gets a copy with one. */
 static bool execute(const regex_t *re, struct pb_str text, size_t groups, regmatch_t *m)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	char *z = pb_alloc(text.n + 1);
 	int err;
 
