@@ -5,6 +5,7 @@
 #include "bus/builtin.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "bus/bus_impl.h"
@@ -44,12 +45,18 @@ static void status_load(struct pb_status *s, struct pb_engine *e, const struct p
 	pb_status_count(s, "lastsignal", e->args.last_signal);
 }
 
+/** As the kernel counts them: a folder of /proc/self/task each, and its two own links. */
+static int64_t count_threads(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/task", &st) ? 0 : (int64_t)st.st_nlink - 2;
+}
+
 /** There are no workers but loops, and what is locked is locked for an instant: nobody waits. */
 static void status_threads(struct pb_status *s, struct pb_engine *e)
 {
-	unsigned loops = pb_loops_count(e->loops), helpers = 2, control = 1;
-
-	pb_status_count(s, "threads", loops + helpers + control);
+	pb_status_count(s, "threads", count_threads());
 	pb_status_count(s, "workers", pb_loops_calls(e->loops));
 	pb_status_count(s, "mutexes", 0);
 	pb_status_count(s, "semaphores", 0);
